@@ -1,0 +1,93 @@
+package directory
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// An Expression is a parsed claims matching expression of a flexible federated
+// identity credential, in version 1 of its language:
+//
+//	claims['sub'] matches 'repo:contoso/*' and claims['job_workflow_ref'] eq '…'
+//
+// Source: Microsoft's page "Flexible federated identity credentials". That *
+// also covers slashes and colons is inferred from its examples.
+type Expression []condition
+
+type condition struct {
+	claim   string
+	pattern *regexp.Regexp
+}
+
+// The claims that an expression may look at, by issuer. GitLab allows its own
+// domains under .com and .ca besides gitlab.com.
+var (
+	flexibleClaims = map[string][]string{
+		"https://token.actions.githubusercontent.com": {"sub", "job_workflow_ref"},
+		"https://gitlab.com":                          {"sub"},
+		"https://app.terraform.io":                    {"sub"},
+		"https://app.eu.terraform.io":                 {"sub"},
+	}
+	ownGitLab = regexp.MustCompile(`^https://gitlab\.[a-z0-9-]+\.(com|ca)$`)
+	clause    = regexp.MustCompile(`^claims\['([^']+)'\] (eq|matches) '((?:[^']|'')*)'`)
+)
+
+// ParseExpression reads a claims matching expression.
+func ParseExpression(s string) (Expression, error) {
+	var e Expression
+	for rest := s; ; {
+		m := clause.FindStringSubmatch(rest)
+		if m == nil {
+			return nil, fmt.Errorf("claims matching expression: expected claims['name'] eq 'value' or claims['name'] matches 'pattern' at %q", rest)
+		}
+		e = append(e, condition{claim: m[1], pattern: compare(m[2], strings.ReplaceAll(m[3], "''", "'"))})
+		if rest = rest[len(m[0]):]; rest == "" {
+			return e, nil
+		}
+		next, ok := strings.CutPrefix(rest, " and ")
+		if !ok {
+			return nil, fmt.Errorf("claims matching expression: expected \" and \" at %q", rest)
+		}
+		rest = next
+	}
+}
+
+// compare returns the pattern of a clause; ? and * are special to matches only.
+func compare(op, comparand string) *regexp.Regexp {
+	quoted := regexp.QuoteMeta(comparand)
+	if op == "matches" {
+		quoted = strings.NewReplacer(`\?`, `.`, `\*`, `.*`).Replace(quoted)
+	}
+	return regexp.MustCompile(`(?s)^` + quoted + `$`)
+}
+
+// Matches reports whether all conditions hold. A claim that is absent or is
+// not a string matches nothing.
+func (e Expression) Matches(claims map[string]any) bool {
+	return !slices.ContainsFunc(e, func(c condition) bool {
+		value, ok := claims[c.claim].(string)
+		return !ok || !c.pattern.MatchString(value)
+	})
+}
+
+func (c FederatedIdentityCredential) checkExpression() error {
+	allowed, known := flexibleClaims[c.Issuer]
+	if !known && ownGitLab.MatchString(c.Issuer) {
+		allowed, known = []string{"sub"}, true
+	}
+	if !known {
+		return fmt.Errorf("claims matching expressions are not supported for the issuer %s; only GitHub, GitLab and Terraform Cloud", c.Issuer)
+	}
+	e, err := ParseExpression(c.ClaimsMatchingExpression)
+	if err != nil {
+		return err
+	}
+	for _, cond := range e {
+		if !slices.Contains(allowed, cond.claim) {
+			return fmt.Errorf("the claim %q cannot be used with the issuer %s; allowed: %s", cond.claim, c.Issuer, strings.Join(allowed, ", "))
+		}
+	}
+	return nil
+}
