@@ -1,0 +1,167 @@
+// Package fault breaks things on purpose and on schedule.
+package fault
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/fakeentra/fakeentra/emulator/journal"
+)
+
+// A Rule makes matching requests fail. Rules count; they never roll dice.
+type Rule struct {
+	Name  string                     // for the journal; defaults to the action
+	Op    journal.Op                 // which operation
+	When  func(journal.Request) bool // nil means always; the body may be missing
+	After int                        // let this many matching requests pass first
+	Times int                        // then act on this many; 0 means on all
+	Do    Action
+}
+
+// An Action is what happens instead of, or besides, the normal answer.
+type Action interface{ action() string }
+
+// Respond answers without asking the service.
+type Respond struct {
+	Status int
+	Header http.Header
+	Body   string
+}
+
+// Refuse answers with the service's own refusal of a code, such as
+// "AADSTS90033" or "ServerBusy". It is an error to name a code that the
+// service has no row for.
+type Refuse string
+
+// Delay waits on the host's clock, then goes on as usual. It ends early when
+// the client gives up.
+type Delay time.Duration
+
+// Hangup closes the connection without an answer.
+type Hangup struct{}
+
+// Rewrite edits the normal answer.
+type Rewrite func(*journal.Response)
+
+func (r Respond) action() string { return fmt.Sprintf("respond %d", r.Status) }
+func (r Refuse) action() string  { return "refuse " + string(r) }
+func (d Delay) action() string   { return "delay " + time.Duration(d).String() }
+func (Hangup) action() string    { return "hangup" }
+func (Rewrite) action() string   { return "rewrite" }
+
+// Throttle answers 429 with Retry-After the first n times op is asked, in the
+// plain text that the token service uses.
+func Throttle(op journal.Op, n int, retryAfter time.Duration) Rule {
+	return Rule{
+		Name: "throttle", Op: op, Times: n,
+		Do: Respond{
+			Status: http.StatusTooManyRequests,
+			Header: http.Header{"Retry-After": {fmt.Sprint(int(retryAfter.Round(time.Second).Seconds()))}, "Content-Type": {"text/plain"}},
+			Body:   "Too Many Requests",
+		},
+	}
+}
+
+// Check returns what is wrong with a rule, or nil. ops are the operations that
+// exist.
+func (r Rule) Check(ops func(journal.Op) bool) error {
+	switch do := r.Do.(type) {
+	case nil:
+		return fmt.Errorf("fault %q: says nothing to do; expected respond, refuse, delay, hangup or rewrite", r.Name)
+	case Respond:
+		if do.Status < 200 || do.Status > 599 {
+			return fmt.Errorf("fault %q: cannot respond with status %d; expected 200 to 599", r.Name, do.Status)
+		}
+	case Delay:
+		if do < 0 {
+			return fmt.Errorf("fault %q: cannot delay by %v", r.Name, time.Duration(do))
+		}
+	}
+	if r.After < 0 || r.Times < 0 {
+		return fmt.Errorf("fault %q: after is %d and times is %d; neither can be negative", r.Name, r.After, r.Times)
+	}
+	if !ops(r.Op) {
+		return fmt.Errorf("fault %q: there is no operation %q", r.Name, r.Op)
+	}
+	return nil
+}
+
+// A Plan holds the rules of a cloud. Its zero value is empty; its methods may
+// be called from several goroutines.
+type Plan struct {
+	mu    sync.Mutex
+	rules []*counted
+}
+
+type counted struct {
+	Rule
+	seen int
+}
+
+// Add arms rules. Rules are tried in the order they were added.
+func (p *Plan) Add(rules ...Rule) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, r := range rules {
+		if r.Name == "" && r.Do != nil {
+			r.Name = r.Do.action()
+		}
+		p.rules = append(p.rules, &counted{Rule: r})
+	}
+}
+
+// Reset disarms all rules.
+func (p *Plan) Reset() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rules = nil
+}
+
+// Next returns the action for a request, and the name of the rule it comes
+// from. Every rule that matches counts the request; the first one whose turn it
+// is acts.
+func (p *Plan) Next(op journal.Op, r journal.Request) (string, Action) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var name string
+	var do Action
+	for _, c := range p.rules {
+		if c.Op != op || (c.When != nil && !c.When(r)) {
+			continue
+		}
+		c.seen++
+		if turn := c.seen > c.After && (c.Times == 0 || c.seen <= c.After+c.Times); turn && do == nil {
+			name, do = c.Name, c.Do
+		}
+	}
+	return name, do
+}
+
+// A Status tells how far a rule has come.
+type Status struct {
+	Name  string     `json:"name"`
+	Op    journal.Op `json:"op"`
+	Seen  int        `json:"seen"`           // matching requests so far
+	Fired int        `json:"fired"`          // requests it acted on
+	Left  int        `json:"left,omitempty"` // requests it will still act on; 0 with Open means no end
+	Open  bool       `json:"open,omitempty"` // it acts without end
+}
+
+// Status returns the state of every rule, in the order they were added.
+func (p *Plan) Status() []Status {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out := make([]Status, 0, len(p.rules))
+	for _, c := range p.rules {
+		s := Status{Name: cmp.Or(c.Name, "fault"), Op: c.Op, Seen: c.seen, Fired: max(0, c.seen-c.After), Open: c.Times == 0}
+		if c.Times > 0 {
+			s.Fired = min(s.Fired, c.Times)
+			s.Left = c.Times - s.Fired
+		}
+		out = append(out, s)
+	}
+	return out
+}
