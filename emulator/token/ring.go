@@ -117,8 +117,7 @@ type JWK struct {
 	N           string   `json:"n"`
 	E           string   `json:"e"`
 	X5C         []string `json:"x5c"`
-	CloudName   string   `json:"cloud_instance_name,omitempty"` // v2.0 documents only
-	TokenIssuer string   `json:"issuer,omitempty"`              // v2.0 documents only
+	TokenIssuer string   `json:"issuer,omitempty"` // v2.0 documents only
 }
 
 // A JWKS is a JSON Web Key Set (RFC 7517 section 5).

@@ -4,8 +4,10 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/fakeentra/fakeentra/emulator/journal"
@@ -105,4 +107,14 @@ func (rec *recorder) Read(p []byte) (int, error) {
 		rec.head = append(rec.head, p[:min(n, room)]...)
 	}
 	return n, err
+}
+
+// Loopback reports whether a host name or address is one of this machine's
+// loopback interface.
+func Loopback(hostname string) bool {
+	if hostname == "localhost" || strings.HasSuffix(hostname, ".localhost") {
+		return true
+	}
+	ip := net.ParseIP(hostname)
+	return ip != nil && ip.IsLoopback()
 }
