@@ -1,0 +1,122 @@
+// Package imds emulates the endpoints that hand out tokens of managed
+// identities. Which one answers depends on the host that asks: a virtual
+// machine has the Instance Metadata Service at 169.254.169.254.
+//
+// Sources that comments and tables name in short: vm-token is Microsoft's page
+// "How to use managed identities for Azure resources on an Azure VM to acquire
+// an access token"; imds is the page "Azure Instance Metadata Service"; swagger
+// is Azure/azure-rest-api-specs specification/imds 2023-07-01.
+package imds
+
+import (
+	"sync"
+	"time"
+
+	"github.com/fakeentra/fakeentra/emulator/directory"
+	"github.com/fakeentra/fakeentra/internal/edge"
+)
+
+// An Issuer mints the tokens that managed identity endpoints hand out; the
+// token service implements it. It must allow calls from several goroutines, and
+// must not call back into the [Service].
+//
+// It fails with a [Refusal] where the token service refuses. Any other error
+// reaches the client as an internal error of the endpoint.
+type Issuer interface {
+	IssueManagedIdentityToken(ManagedIdentityRequest) (Grant, error)
+}
+
+// A ManagedIdentityRequest asks for a token of a managed identity.
+type ManagedIdentityRequest struct {
+	Now            time.Time
+	RequestID      string // identifies the request for which the token is minted
+	Identity       directory.ManagedIdentity
+	Resource       string               // as the client wrote it
+	HostResourceID directory.ResourceID // the Azure resource the token is handed to
+}
+
+// A Grant is a minted token. The endpoints claim that it is valid from 300
+// seconds before Issued on, as all recorded answers of IMDS do.
+type Grant struct {
+	Token           string
+	Issued, Expires time.Time
+}
+
+// A Refusal is an error of an [Issuer] that is passed on to the client as it
+// is, in the way IMDS passes on AADSTS500011.
+type Refusal interface {
+	error
+	Status() int  // of the HTTP answer
+	Body() []byte // JSON
+	Code() string // such as "AADSTS500011"
+	Why() string  // one sentence for the journal; never sent
+}
+
+// A Service answers the managed identity requests of all hosts of a cloud. Its
+// methods may be called from several goroutines.
+type Service struct {
+	directory *directory.Directory
+	issuer    Issuer
+	tables    map[Source]*edge.Table // the sources that answer at all
+	routes    []edge.Route
+	fallback  edge.Route
+	tokens    tokenCache
+
+	mu       sync.RWMutex
+	hosts    map[string]Host
+	assigned map[string][]directory.ClientID // by host, in the order of assignment
+}
+
+var _ edge.Service = (*Service)(nil)
+
+// New returns a Service without hosts. Identities are looked up in d at every
+// request; their tokens come from issuer.
+func New(d *directory.Directory, issuer Issuer) *Service {
+	s := &Service{directory: d, issuer: issuer}
+	vm := s.vmRoutes()
+	s.tables = map[Source]*edge.Table{IMDS: edge.NewTable(true, vm)}
+	s.fallback = edge.Route{Op: "imds.unknown", Do: s.unknown, Fidelity: edge.Approximate, Source: "imds, section Errors and debugging; swagger for the form of the body"}
+	s.routes = append(vm, s.fallback)
+	s.Reset()
+	return s
+}
+
+// Routes returns the operations of all sources.
+func (s *Service) Routes() []edge.Route { return s.routes }
+
+// Resolve finds the operation that a request asks for at its host's source.
+func (s *Service) Resolve(r *edge.Request) *edge.Route {
+	if table := s.tableOf(r); table != nil {
+		if route, _, _ := table.Match(r.Method, r.URL); route != nil {
+			return route
+		}
+	}
+	return &s.fallback
+}
+
+// tableOf returns nil when nothing answers at the calling host.
+func (s *Service) tableOf(r *edge.Request) *edge.Table {
+	host, _ := s.Host(r.Caller.Host)
+	return s.tables[host.Source]
+}
+
+// unknown answers what fits no operation.
+func (s *Service) unknown(r *edge.Request) edge.Response {
+	table := s.tableOf(r)
+	if table == nil {
+		return refuse(r, s.withoutSource(r.Caller.Host))
+	}
+	return guarded(func(r *edge.Request) (edge.Response, *refusal) {
+		if _, _, wrongMethod := table.Match(r.Method, r.URL); wrongMethod {
+			return edge.Response{}, because("method-not-allowed", "%s is not a method of %s", r.Method, r.URL.Path)
+		}
+		return edge.Response{}, because("not-found", "there is nothing at %s; tokens are at /metadata/identity/oauth2/token", r.URL.Path)
+	})(r)
+}
+
+func (s *Service) withoutSource(name string) *refusal {
+	if _, known := s.Host(name); !known {
+		return because("no-source", "the request comes from the host %q, which does not exist; add the host, or send the request through the door of one", name)
+	}
+	return because("no-source", "the host %s has the source none, so nothing hands out tokens there; give it the source imds", name)
+}
