@@ -25,6 +25,8 @@ var provocations = []struct {
 	{"forwarded-for", "vm1", "GET", fresh, []string{"X-Forwarded-For", "10.0.0.1"}, 400, envelope + `Requests with the X-Forwarded-For header are not allowed"}`, "X-Forwarded-For: 10.0.0.1"},
 	{"malformed-query", "vm1", "GET", tokenURL + "?resource=%zz", nil, 400, envelope + `The query string is malformed"}`, `invalid URL escape "%zz"`},
 	{"duplicate-parameter", "vm1", "GET", fresh + "&resource=x", nil, 400, envelope + `Duplicate query parameter names are not allowed"}`, "more than once"},
+	{"duplicate-parameter", "vm1", "GET", "http://169.254.169.254/metadata/identity/info?a=1&a=2", nil, 400, envelope + `Duplicate query parameter names are not allowed"}`, "a=1&a=2"},
+	{"duplicate-parameter", "vm1", "GET", "http://169.254.169.254/metadata/instance?a=1&a=2", nil, 400, envelope + `Duplicate query parameter names are not allowed"}`, "a=1&a=2"},
 	{"api-version", "vm1", "GET", tokenURL + "?resource=x", nil, 400, newestVersions, "api-version is missing"},
 	{"api-version", "vm1", "GET", tokenURL + "?resource=x&api-version=2020-01-01", nil, 400, newestVersions, "api-version=2020-01-01 does not exist here"},
 	{"api-version", "vm1", "GET", tokenURL + "?resource=x&api-version=2017-12-01", nil, 400, newestVersions, "documented are 2018-02-01 to 2025-04-07"},

@@ -23,6 +23,15 @@ func TestInstanceMetadataDescribesTheHost(t *testing.T) {
 	}
 }
 
+func TestAHostOutsideAzureHasNoSubscription(t *testing.T) {
+	w := newWorld(t)
+	must(t, w.AddHost(Host{Name: "bare", Source: IMDS}))
+	got := members(t, w.get(t, "bare", "http://169.254.169.254/metadata/instance/compute?api-version=2021-02-01").Body)
+	if got["subscriptionId"] != "" || got["resourceGroupName"] != "" || got["resourceId"] != "" || !ident.IsGUID(got["vmId"]) {
+		t.Fatalf("got %v", got)
+	}
+}
+
 func TestInstanceMetadataNamesTheNationalCloud(t *testing.T) {
 	w := newWorld(t)
 	for _, tc := range []struct {
@@ -33,10 +42,10 @@ func TestInstanceMetadataNamesTheNationalCloud(t *testing.T) {
 		{environment.USGovernment, "AzureUSGovernmentCloud"},
 		{environment.China, "AzureChinaCloud"},
 	} {
-		must(t, w.AddHost(Host{Name: tc.cloud.Name, Source: IMDS, Environment: tc.cloud}))
+		must(t, w.AddHost(Host{Name: tc.cloud.Name, Source: IMDS, Environment: tc.cloud, ResourceID: "/subscriptions/s1/resourcegroups/RG2/providers"}))
 		resp := w.get(t, tc.cloud.Name, "http://169.254.169.254/metadata/instance/compute?api-version=2021-02-01")
-		if got := members(t, resp.Body); got["azEnvironment"] != tc.want || got["subscriptionId"] != "" {
-			t.Errorf("%s: %s, want azEnvironment %s", tc.cloud.Name, resp.Body, tc.want)
+		if got := members(t, resp.Body); got["azEnvironment"] != tc.want || got["subscriptionId"] != "s1" || got["resourceGroupName"] != "RG2" {
+			t.Errorf("%s: %s, want azEnvironment %s, subscription s1 and resource group RG2", tc.cloud.Name, resp.Body, tc.want)
 		}
 	}
 }

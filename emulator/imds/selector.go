@@ -106,7 +106,7 @@ func (s *Service) mismatch(host Host, sel selector, assigned []directory.Managed
 	for _, m := range assigned {
 		for _, name := range selectors[:3] {
 			if (selector{name, sel.value}).selects(m) {
-				return fmt.Sprintf("%s=%s is what %s calls its %s; send it as %s, or send client_id=%s", sel.name, sel.value, m.Name, spoken[name], name, m.ClientID)
+				return fmt.Sprintf("%s=%s is the %s of %s, not its %s; send it as %s", sel.name, sel.value, spoken[name], m.Name, spoken[sel.name], name)
 			}
 		}
 	}
@@ -117,7 +117,7 @@ func (s *Service) mismatch(host Host, sel selector, assigned []directory.Managed
 }
 
 // spoken are the words of Azure's portal for what a selector holds.
-var spoken = map[string]string{"client_id": "client ID", "object_id": "principal ID", "msi_res_id": "resource ID"}
+var spoken = map[string]string{"client_id": "client ID", "object_id": "principal ID", "msi_res_id": "resource ID", "mi_res_id": "resource ID"}
 
 // inventory lists the identities of a host for a sentence.
 func inventory(host Host, assigned []directory.ManagedIdentity) string {

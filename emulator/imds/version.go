@@ -3,7 +3,6 @@ package imds
 import (
 	"net/url"
 	"slices"
-	"strings"
 )
 
 // versions are the values of api-version that IMDS documents, oldest first.
@@ -29,7 +28,7 @@ func checkVersion(query url.Values, since string) *refusal {
 	switch v := query.Get("api-version"); {
 	case v == "":
 		return because("api-version", "api-version is missing; add api-version=%s", identitySince)
-	case !slices.Contains(versions, v) || strings.Compare(v, since) < 0:
+	case !slices.Contains(versions, v) || v < since:
 		return because("api-version", "api-version=%s does not exist here; clients commonly send %s, and documented are %s to %s", v, identitySince, since, versions[len(versions)-1])
 	}
 	return nil

@@ -2,6 +2,7 @@ package imds
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -116,6 +117,23 @@ func TestSimultaneousFirstRequestsGetOneToken(t *testing.T) {
 	for _, tok := range got {
 		if tok != got[0] {
 			t.Fatalf("%d tokens were minted for one identity and resource, want 1", len(w.issuer.minted))
+		}
+	}
+}
+
+func TestARequestThatComesSecondTakesTheTokenOfTheFirst(t *testing.T) {
+	var c tokenCache
+	c.clear()
+	key := tokenKey{"vm1", agentClient, "x"}
+	for i, tc := range []struct {
+		fresh bool
+		want  string
+	}{{false, "token0"}, {false, "token0"}, {true, "token2"}} {
+		a, err := c.replace(key, epoch, tc.fresh, func() (Grant, error) {
+			return Grant{Token: "token" + strconv.Itoa(i), Issued: epoch, Expires: epoch.Add(time.Hour)}, nil
+		})
+		if err != nil || a.token != tc.want {
+			t.Errorf("request %d got %s, %v; want %s", i, a.token, err, tc.want)
 		}
 	}
 }
