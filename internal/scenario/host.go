@@ -1,0 +1,78 @@
+package scenario
+
+import "github.com/fakeentra/fakeentra/emulator/directory"
+
+func (b *builder) host(v *value) Host {
+	h := Host{Name: v.name, Line: v.line, Source: v.string("source", SourceNone), Tenant: b.onlyTenant}
+	identities := b.assigned(v)
+	for _, e := range identities {
+		h.Identities = append(h.Identities, e.name)
+	}
+	if len(identities) > 0 {
+		h.Tenant = identities[0].tenant
+		if h.Source == SourceNone && !v.broken {
+			b.found.add(v.get("identities").spot, "%s has identities and source: none, which hands out no tokens; expected source: imds, or no identities", v.name)
+		}
+	}
+	if spelled := v.get("tenant"); spelled != nil {
+		if e := b.find(spelled.text, spelled.spot, kindTenant); e != nil {
+			h.Tenant = e.name
+		}
+	}
+	h.ResourceID = b.hostResource(h, v)
+	b.attach(h, v, identities)
+	return h
+}
+
+// assigned returns the managed identities of a host.
+func (b *builder) assigned(v *value) []*entity {
+	var out []*entity
+	items := v.all("identities")
+	b.repeated(items)
+	for _, item := range items {
+		if item.void {
+			continue
+		}
+		if e := b.find(item.text, item.spot, kindIdentity); e != nil {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// hostResource returns the resource ID of a host. A laptop has none, and
+// neither has a machine that no tenant is known to own.
+func (b *builder) hostResource(h Host, v *value) directory.ResourceID {
+	var id string
+	switch spelled := v.get("resource-id"); {
+	case spelled != nil:
+		id = b.expand(spelled)
+	case h.Source != SourceNone && h.Tenant != "":
+		id = string(HostResourceID(b.out.Seed, h.Tenant, h.Name))
+	}
+	if e := b.one(kindHost, h.Name); e != nil && id != "" {
+		e.properties["resource-id"] = id
+	}
+	return directory.ResourceID(id)
+}
+
+// attach reports when a system-assigned identity is shared, or a host has two:
+// such an identity lives and dies with its one host.
+func (b *builder) attach(h Host, v *value, identities []*entity) {
+	own := ""
+	for _, e := range identities {
+		if !systemAssigned(e.from) || e.name == own {
+			continue
+		}
+		at := v.get("identities").spot
+		if other, taken := b.attached[e.name]; taken {
+			b.found.add(at, "%s is system-assigned and belongs to %s (line %d) already; expected a user-assigned managed identity, which hosts can share", e.name, other.Name, other.Line)
+			continue
+		}
+		if own != "" {
+			b.found.add(at, "%s has two system-assigned identities, %s and %s; expected one at most", h.Name, own, e.name)
+		}
+		own = e.name
+		b.attached[e.name] = h
+	}
+}

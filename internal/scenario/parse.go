@@ -1,0 +1,180 @@
+package scenario
+
+import (
+	"io/fs"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/fakeentra/fakeentra/emulator/directory"
+	"github.com/fakeentra/fakeentra/emulator/environment"
+	"github.com/fakeentra/fakeentra/emulator/journal"
+)
+
+// An Option changes how a file is read.
+type Option func(*builder)
+
+// Files lets a scenario name files, relative to the root of fsys. Without it a
+// scenario cannot read anything.
+func Files(fsys fs.FS) Option { return func(b *builder) { b.files = fsys } }
+
+// Operations says which operations faults can be about. Without it every name
+// that looks like one is accepted.
+func Operations(ops []journal.Op) Option { return func(b *builder) { b.operations = ops } }
+
+// Parse reads a scenario file. name is what problems are reported under. The
+// error is an [*Error] that lists every problem; nothing is returned then.
+func Parse(name string, data []byte, opts ...Option) (*Scenario, error) {
+	found := &problems{}
+	b := &builder{
+		registry:  registry{found: found, byName: map[string][]*entity{}, claimed: map[string]claim{}},
+		out:       &Scenario{Name: name, lines: map[string]int{}},
+		presences: map[presence]directory.ObjectID{},
+		attached:  map[string]Host{},
+		uris:      map[string][]string{},
+	}
+	for _, o := range opts {
+		o(b)
+	}
+	if file := b.file(data); file != nil {
+		b.build(file)
+	}
+	if err := found.err(name); err != nil {
+		return nil, err
+	}
+	return b.out, nil
+}
+
+// file compares a file with the format. It returns nil if there is nothing to
+// go on with.
+func (b *builder) file(data []byte) *value {
+	root := document(data, b.found)
+	if root == nil {
+		return nil
+	}
+	at := spot{name: "the file", line: root.Line, column: root.Column}
+	if root.Kind == yaml.MappingNode && len(root.Content) > 0 && root.Content[0].Value != "fakeentra" {
+		b.found.add(spot{line: root.Content[0].Line, column: root.Content[0].Column},
+			`the first key is %s; expected "fakeentra: %d", the version of the format`, quoted(root.Content[0].Value), Version)
+		return nil
+	}
+	r := &reader{found: b.found, lines: b.out.lines}
+	file := r.read(root, scenarioFile, at)
+	if file.get("fakeentra") == nil {
+		return nil // a format that is not known
+	}
+	return file
+}
+
+// A builder turns values into a Scenario.
+type builder struct {
+	registry
+	out        *Scenario
+	files      fs.FS
+	operations []journal.Op
+	resources  *directory.Directory // what app roles can be of
+	onlyTenant string               // name of the tenant when there is just one
+	presences  map[presence]directory.ObjectID
+	attached   map[string]Host     // by system-assigned identity
+	uris       map[string][]string // by application
+}
+
+// A presence is where an application has a service principal.
+type presence struct{ tenant, application string }
+
+// The lifetimes of tokens when nothing else is said: Azure caches managed
+// identity tokens for 24 hours, and Entra's default for access tokens is 60 to
+// 90 minutes.
+const (
+	defaultIdentityLifetime    = 24 * time.Hour
+	defaultApplicationLifetime = time.Hour
+)
+
+func (b *builder) build(file *value) {
+	b.out.Cloud = file.string("cloud", environment.Public.Name)
+	b.out.Clock = file.instant("clock")
+	b.out.Seed = file.string("seed", DefaultSeed)
+	b.out.Era = file.string("era", "2025")
+	b.out.TokenLifetimes = b.lifetimes(file.get("token-lifetimes"))
+	b.defineAll(file)
+	b.resources = b.knownResources()
+	for _, h := range file.all("hosts") {
+		b.out.Hosts = append(b.out.Hosts, b.host(h))
+	}
+	for _, e := range b.of(kindIdentity) {
+		e.properties["resource-id"] = string(b.identityResource(e))
+	}
+	for _, a := range file.all("storage-accounts") {
+		b.out.StorageAccounts = append(b.out.StorageAccounts, b.account(a))
+	}
+	for _, t := range file.all("tenants") {
+		b.out.Tenants = append(b.out.Tenants, b.tenant(t))
+	}
+	for _, i := range file.all("issuers") {
+		b.out.Issuers = append(b.out.Issuers, Issuer{Name: i.name, Line: i.line, URL: i.string("url", "")})
+	}
+	b.faults(file.all("faults"))
+}
+
+func (b *builder) lifetimes(v *value) TokenLifetimes {
+	l := TokenLifetimes{
+		ManagedIdentity: v.duration("managed-identity", defaultIdentityLifetime),
+		Application:     v.duration("application", defaultApplicationLifetime),
+	}
+	for _, key := range []string{"managed-identity", "application"} {
+		if at := v.get(key); at != nil && v.duration(key, 0) == 0 {
+			b.found.add(at.spot, "%s is %s; expected tokens to live longer than that", key, quoted(at.text))
+		}
+	}
+	return l
+}
+
+// defineAll names everything first, so that the order of a file is free.
+func (b *builder) defineAll(file *value) {
+	for _, t := range file.all("tenants") {
+		b.defineTenant(t)
+	}
+	if all := file.all("tenants"); len(all) == 1 {
+		b.onlyTenant = all[0].name
+	}
+	for _, i := range file.all("issuers") {
+		e := b.define(kindIssuer, "", i)
+		e.properties[""] = i.string("url", "")
+		e.properties["url"] = e.properties[""]
+	}
+	for _, h := range file.all("hosts") {
+		b.define(kindHost, "", h)
+	}
+	for _, a := range file.all("storage-accounts") {
+		b.define(kindAccount, "", a)
+	}
+	for _, t := range file.all("tenants") {
+		for _, s := range t.all("service-principals") {
+			b.definePresence(t, s)
+		}
+	}
+}
+
+// identifier returns an identifier that is spelled under key, or the derived
+// one, in lower case, and reports when it is taken.
+func (b *builder) identifier(v *value, key, derived, what string) string {
+	at := v.spot
+	if spelled := v.get(key); spelled != nil {
+		at = spelled.spot
+	}
+	id := lower(v.string(key, derived))
+	b.claim(id, what+" of "+v.name, at)
+	return id
+}
+
+// repeated reports the second of two equal items of a list.
+func (b *builder) repeated(items []*value) {
+	first := map[string]int{}
+	for _, item := range items {
+		if line, again := first[item.text]; again && !item.void {
+			b.found.add(item.spot, "%s is %s again, as in line %d; expected it once", item.name, quoted(item.text), line)
+			continue
+		}
+		first[item.text] = item.line
+	}
+}
