@@ -54,12 +54,15 @@ func noteOddities(r *edge.Request, query url.Values, sel selector) {
 }
 
 // selects reports whether sel means m. GUIDs and resource IDs are compared
-// without regard to letter case.
+// without regard to letter case; an empty value selects nothing, not even an
+// identity without a resource ID.
 func (sel selector) selects(m directory.ManagedIdentity) bool {
-	switch sel.name {
-	case "client_id":
+	switch {
+	case sel.value == "":
+		return false
+	case sel.name == "client_id":
 		return strings.EqualFold(sel.value, string(m.ClientID))
-	case "object_id":
+	case sel.name == "object_id":
 		return strings.EqualFold(sel.value, string(m.ObjectID))
 	}
 	return strings.EqualFold(sel.value, string(m.ResourceID))

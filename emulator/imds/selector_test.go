@@ -39,6 +39,8 @@ func TestTheJournalSaysWhyNoIdentityWasFound(t *testing.T) {
 			"msi_res_id=/subscriptions/x stands for nothing that the directory knows or that is assigned to vm1; vm1 has build-agent (client_id 33333333-3333-3333-3333-333333333333)"},
 		{"empty selector", "vm1", "client_id=",
 			"client_id is empty; leave it out to ask for the default identity; vm1 has build-agent (client_id 33333333-3333-3333-3333-333333333333)"},
+		{"empty resource ID", "crowded", "msi_res_id=",
+			"msi_res_id is empty; leave it out to ask for the default identity; crowded has build-agent (client_id 33333333-3333-3333-3333-333333333333), deployer (client_id 44444444-aaaa-4bbb-8ccc-000000000004)"},
 		{"no identity", "empty", "", "empty has no managed identity; assign one to it"},
 	} {
 		resp := w.get(t, tc.host, fresh+"&"+tc.query)
