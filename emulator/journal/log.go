@@ -95,11 +95,11 @@ func (e Entry) String() string {
 	line := strings.Join(words, " ")
 	switch {
 	case e.Decision.Code != "":
-		return Redact(line + " refused " + e.Decision.Code + ": " + e.Decision.Why)
+		return redactTokens(line + " refused " + e.Decision.Code + ": " + e.Decision.Why)
 	case e.Decision.Why != "":
-		return Redact(line + " (" + e.Decision.Why + ")")
+		return redactTokens(line + " (" + e.Decision.Why + ")")
 	}
-	return Redact(line)
+	return redactTokens(line)
 }
 
 func (e Entry) status() string {

@@ -22,7 +22,7 @@ var (
 // Redact replaces tokens, secrets and assertions in s. A token is replaced by
 // the beginning of its SHA-256, so that equal ones are still seen to be equal.
 func Redact(s string) string {
-	s = jwtPattern.ReplaceAllStringFunc(s, mark)
+	s = redactTokens(s)
 	s = secretField.ReplaceAllString(s, "${1}[redacted]")
 	return secretMember.ReplaceAllStringFunc(s, func(m string) string {
 		parts := secretMember.FindStringSubmatch(m)
@@ -32,6 +32,9 @@ func Redact(s string) string {
 		return parts[1] + `"[redacted]"`
 	})
 }
+
+// redactTokens replaces tokens alone, for text that operations composed.
+func redactTokens(s string) string { return jwtPattern.ReplaceAllStringFunc(s, mark) }
 
 var marked = regexp.MustCompile(`"\[token [0-9a-f]{12}\]"$`)
 

@@ -89,6 +89,9 @@ func (t Time) Time() time.Time { return time.Unix(int64(t), 0).UTC() }
 // fractions, and Entra takes both.
 func (t *Time) UnmarshalJSON(b []byte) error {
 	s := string(b)
+	if s == "null" {
+		return nil
+	}
 	if unquoted, err := strconv.Unquote(s); err == nil {
 		s = unquoted
 	}
