@@ -12,6 +12,9 @@ import (
 
 func (b *builder) defineApplication(t, a *value) {
 	e := b.define(kindApplication, t.name, a)
+	if e == nil {
+		return
+	}
 	e.properties["client-id"] = b.identifier(a, "client-id", string(ApplicationClientID(b.out.Seed, a.name)), "client ID")
 	e.properties["object-id"] = b.identifier(a, "object-id", string(ApplicationObjectID(b.out.Seed, a.name)), "application object ID")
 	if a.flag("service-principal", true) {

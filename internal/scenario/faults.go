@@ -41,7 +41,11 @@ func (b *builder) fault(v *value) Fault {
 	if !b.operates(f.Op) {
 		op := v.get("op")
 		b.unknown(op.spot, "operation "+quoted(op.text), op.text, b.operationNames())
-	} else if err := f.Check(b.operates); err != nil {
+		return f
+	}
+	named := f.Rule
+	named.Name = cmp.Or(f.Name, v.name)
+	if err := named.Check(b.operates); err != nil {
 		b.found.add(v.spot, "%v", err)
 	}
 	return f

@@ -22,6 +22,7 @@ var (
 	issuerURL     = regexp.MustCompile(`^https://[^/?#@\s]+[^?#\s]*$`)
 	resourceText  = regexp.MustCompile(`^/subscriptions/[^/\s]+(/[^/\s]+)*$`)
 	refusal       = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
+	headerName    = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
 	operation     = regexp.MustCompile(`^[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)+$`)
 )
 
@@ -147,7 +148,7 @@ var faultRule = recordOf(
 	key{"times", count, false},
 	key{"respond", recordOf(
 		key{"status", &shape{kind: number, expected: "a status such as 429"}, true},
-		key{"header", byName("a header", regexp.MustCompile(`^[A-Za-z0-9-]+$`), "letters, digits and hyphens",
+		key{"header", byName("a header", headerName, "letters, digits and hyphens",
 			&shape{kind: text, tags: []string{"!!int"}, expected: "text"}), false},
 		key{"body", anyText, false},
 	), false},

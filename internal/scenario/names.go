@@ -40,13 +40,14 @@ type claim struct {
 	line int
 }
 
-// define adds a thing, and reports if there is one of its kind and name.
+// define adds a thing. It returns nil and reports if there is one of its kind
+// and name already.
 func (r *registry) define(kind, tenant string, from *value) *entity {
 	e := &entity{spot: from.spot, kind: kind, tenant: tenant, properties: map[string]string{}, from: from}
 	for _, other := range r.byName[from.name] {
 		if other.kind == kind {
 			r.found.add(from.spot, "%s %q is defined twice, first in line %d; expected a name that no other %s has", kind, from.name, other.line, kind)
-			return e
+			return nil
 		}
 	}
 	r.all = append(r.all, e)

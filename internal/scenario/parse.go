@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"io/fs"
+	"strconv"
 	"time"
 
 	"go.yaml.in/yaml/v4"
@@ -52,18 +53,35 @@ func (b *builder) file(data []byte) *value {
 	if root == nil {
 		return nil
 	}
-	at := spot{name: "the file", line: root.Line, column: root.Column}
-	if root.Kind == yaml.MappingNode && len(root.Content) > 0 && root.Content[0].Value != "fakeentra" {
-		b.found.add(spot{line: root.Content[0].Line, column: root.Content[0].Column},
-			`the first key is %s; expected "fakeentra: %d", the version of the format`, quoted(root.Content[0].Value), Version)
+	if root.Kind == yaml.MappingNode && !b.understands(root.Content) {
 		return nil
 	}
 	r := &reader{found: b.found, lines: b.out.lines}
-	file := r.read(root, scenarioFile, at)
-	if file.get("fakeentra") == nil {
-		return nil // a format that is not known
+	file := r.read(root, scenarioFile, spot{name: "the file", line: root.Line, column: root.Column})
+	if file.void {
+		return nil
 	}
 	return file
+}
+
+// understands reports when a file does not begin with the version of the
+// format that this package reads.
+func (b *builder) understands(keys []*yaml.Node) bool {
+	if len(keys) == 0 {
+		b.found.add(spot{line: 1, column: 1}, `the file says nothing; expected "fakeentra: %d", the version of the format`, Version)
+		return false
+	}
+	first, version := keys[0], keys[1]
+	at := spot{path: first.Value, line: first.Line, column: first.Column}
+	switch {
+	case first.Value != "fakeentra":
+		b.found.add(at, `the first key is %s; expected "fakeentra: %d", the version of the format`, quoted(first.Value), Version)
+	case version.ShortTag() == "!!int" && version.Value != strconv.Itoa(Version):
+		b.found.add(at, "fakeentra is %s, a version of the format that this program does not know; expected %d", quoted(version.Value), Version)
+	default:
+		return true
+	}
+	return false
 }
 
 // A builder turns values into a Scenario.

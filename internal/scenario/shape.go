@@ -137,6 +137,9 @@ func (r *reader) fits(n *yaml.Node, s *shape, v *value) bool {
 		return true
 	}
 	what := "is " + quoted(n.Value)
+	if s.kind != text {
+		what = "is " + n.Value
+	}
 	if s.excuse != "" {
 		what += ", " + s.excuse
 	}

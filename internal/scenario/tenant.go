@@ -17,6 +17,9 @@ func (b *builder) defineTenant(t *value) {
 	}
 	for _, m := range t.all("managed-identities") {
 		e := b.define(kindIdentity, t.name, m)
+		if e == nil {
+			continue
+		}
 		e.properties["client-id"] = b.identifier(m, "client-id", string(ManagedIdentityClientID(b.out.Seed, m.name)), "client ID")
 		e.properties["principal-id"] = b.identifier(m, "principal-id", string(ManagedIdentityPrincipalID(b.out.Seed, m.name)), "principal ID")
 	}
