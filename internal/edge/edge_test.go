@@ -183,3 +183,10 @@ func TestWriteAndHTTPAgree(t *testing.T) {
 		}
 	}
 }
+
+func TestAClientWithoutAConnectionSeesCanonicalFieldNames(t *testing.T) {
+	resp := Response{Status: 200, Header: http.Header{"x-ms-meta-colour": {"blue"}}}
+	if got := resp.HTTP(httptest.NewRequest("GET", "http://h/", nil)).Header.Get("x-ms-meta-colour"); got != "blue" {
+		t.Errorf("got %q, want blue", got)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 )
 
@@ -77,10 +78,10 @@ func (resp Response) HTTP(r *http.Request) *http.Response {
 	out := &http.Response{
 		Status: strconv.Itoa(resp.Status) + " " + http.StatusText(resp.Status), StatusCode: resp.Status,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: resp.Header.Clone(), Request: r, Body: http.NoBody,
+		Header: http.Header{}, Request: r, Body: http.NoBody,
 	}
-	if out.Header == nil {
-		out.Header = http.Header{}
+	for name, values := range resp.Header {
+		out.Header[http.CanonicalHeaderKey(name)] = slices.Clone(values) // as after a connection
 	}
 	if bodiless(r.Method, resp.Status) {
 		out.ContentLength, _ = strconv.ParseInt(out.Header.Get("Content-Length"), 10, 64)
