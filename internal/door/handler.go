@@ -1,0 +1,76 @@
+package door
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+
+	"github.com/fakeentra/fakeentra/internal/edge"
+)
+
+// metadata is where the Instance Metadata Service of a virtual machine answers.
+const metadata = "169.254.169.254"
+
+// Handler returns a handler that serves requests as if they came from the
+// emulated host with a name. It takes the host that the client calls from the
+// request target if that is a whole URL, and from the Host header if not (RFC
+// 9112 section 3.3).
+//
+// When the edge closes a connection, the handler aborts with
+// [http.ErrAbortHandler], so it must be run by an [http.Server].
+func (r *Router) Handler(host string) http.Handler { return handler{router: r, host: host} }
+
+type handler struct {
+	router     *Router
+	host       string // the emulated host that calls
+	fallback   string // who answers for requests that call the listener by its own address
+	noMetadata bool   // nothing answers at 169.254.169.254
+}
+
+func (h handler) ServeHTTP(w http.ResponseWriter, in *http.Request) {
+	target := absolute(in)
+	if h.noMetadata && target.Hostname() == metadata {
+		panic(http.ErrAbortHandler) // any answer would look like a metadata service
+	}
+	w, in = pace(w, in)
+	in.URL = target
+	caller := edge.Caller{Host: h.host, TLS: target.Scheme == "https"}
+	resp, err := h.router.serve(h.answerer(target.Hostname()), caller, in)
+	switch {
+	case err == nil:
+		resp.Write(w, in)
+	case errors.Is(err, edge.ErrHangup) || in.Context().Err() != nil:
+		panic(http.ErrAbortHandler)
+	default:
+		w.Header().Set("Connection", "close")
+		unreadable.json(err).Write(w, in)
+	}
+}
+
+// answerer returns the host name whose service answers a request for hostname.
+func (h handler) answerer(hostname string) string {
+	if h.fallback != "" && ownAddress(hostname) && !h.router.Knows(hostname) {
+		return h.fallback
+	}
+	return hostname
+}
+
+// ownAddress reports whether a host name can only be the address of the
+// listener: a service is called by its name.
+func ownAddress(hostname string) bool {
+	return hostname == "" || edge.Loopback(hostname) || net.ParseIP(hostname) != nil
+}
+
+// absolute returns the URL that the client meant.
+func absolute(in *http.Request) *url.URL {
+	u := *in.URL
+	if u.IsAbs() && u.Host != "" {
+		return &u
+	}
+	u.Scheme, u.Host = "http", in.Host
+	if in.TLS != nil {
+		u.Scheme = "https"
+	}
+	return &u
+}

@@ -1,0 +1,131 @@
+package pki
+
+import (
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"fmt"
+	"net"
+	"strings"
+)
+
+// maxLeaves bounds the memory that clients can take by asking for many names.
+const maxLeaves = 256
+
+// leaves are the certificates issued so far; the oldest makes room for the
+// newest.
+type leaves struct {
+	byName map[string]*tls.Certificate
+	order  []string
+}
+
+func (l *leaves) add(name string, cert *tls.Certificate) {
+	if l.byName == nil {
+		l.byName = map[string]*tls.Certificate{}
+	}
+	if len(l.order) == maxLeaves {
+		delete(l.byName, l.order[0])
+		l.order = l.order[1:]
+	}
+	l.byName[name] = cert
+	l.order = append(l.order, name)
+}
+
+// TLSConfig returns a configuration for servers that answer for any name. The
+// certificate is issued for the name in the client's hello, even if it is
+// outside the authority's constraints: to tell is the client's part, and its
+// error message is the better one. A hello without a name, which is what
+// clients send to an IP address, is answered with a certificate for fallback,
+// for localhost, and for the addresses that the authority may vouch for.
+//
+// It offers HTTP/2 and HTTP/1.1, and TLS 1.2 and later.
+func (a *Authority) TLSConfig(fallback string) *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		NextProtos: []string{"h2", "http/1.1"},
+		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			if hello.ServerName == "" {
+				return a.nameless(fallback)
+			}
+			return a.named(hello.ServerName)
+		},
+	}
+}
+
+// named returns the certificate of one name.
+func (a *Authority) named(name string) (*tls.Certificate, error) {
+	name = strings.ToLower(name)
+	if ip := net.ParseIP(name); ip != nil {
+		return a.certificate(name, &x509.Certificate{IPAddresses: []net.IP{ip}})
+	}
+	if !dnsName(name) {
+		return nil, fmt.Errorf("no certificate for %q: it is not a DNS name", name)
+	}
+	return a.certificate(name, &x509.Certificate{DNSNames: []string{name}})
+}
+
+// nameless returns the certificate for clients that do not say whom they call.
+func (a *Authority) nameless(fallback string) (*tls.Certificate, error) {
+	fallback = strings.ToLower(fallback)
+	template := &x509.Certificate{
+		DNSNames:    []string{"localhost"},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback, net.IPv4(169, 254, 169, 254)},
+	}
+	if ip := net.ParseIP(fallback); ip != nil {
+		template.IPAddresses = append(template.IPAddresses, ip)
+	} else if dnsName(fallback) && fallback != "localhost" {
+		template.DNSNames = append(template.DNSNames, fallback)
+	}
+	return a.certificate("nameless "+fallback, template)
+}
+
+// certificate finds the certificate kept under key, or issues it from template.
+func (a *Authority) certificate(key string, template *x509.Certificate) (*tls.Certificate, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if cert := a.leaves.byName[key]; cert != nil {
+		return cert, nil
+	}
+	cert, err := a.issue(template)
+	if err != nil {
+		return nil, fmt.Errorf("no certificate for %s: %w", key, err)
+	}
+	a.leaves.add(key, cert)
+	return cert, nil
+}
+
+// issue completes a template that has names only. The certificate ends with the
+// authority, well within the 90 days that strict clients allow. RFC 5280 wants
+// the names to be critical when there is no subject, so there is one, without
+// a common name, which could be too long for its field.
+func (a *Authority) issue(template *x509.Certificate) (*tls.Certificate, error) {
+	template.Subject = pkix.Name{Organization: []string{"fakeentra"}}
+	template.NotBefore, template.NotAfter = a.cert.NotBefore, a.cert.NotAfter
+	template.KeyUsage = x509.KeyUsageDigitalSignature
+	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	template.BasicConstraintsValid = true
+	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, a.leaf.Public(), a.key)
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Certificate{Certificate: [][]byte{der, a.cert.Raw}, PrivateKey: a.leaf, Leaf: parsed}, nil
+}
+
+// dnsName reports whether name can stand in a certificate (RFC 1123 section
+// 2.1, and the underscore that DNS allows).
+func dnsName(name string) bool {
+	if len(name) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(name, ".") {
+		if label == "" || len(label) > 63 || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+			return false
+		}
+	}
+	return true
+}
