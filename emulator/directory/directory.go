@@ -110,6 +110,7 @@ func (s ServicePrincipal) PrincipalID() ObjectID { return s.ObjectID }
 // called from several goroutines. What it returns shares slices and maps with
 // it: treat them as read-only.
 type Directory struct {
+	exchange     string
 	mu           sync.RWMutex
 	tenants      map[TenantID]Tenant
 	domains      map[string]TenantID
@@ -129,20 +130,22 @@ type presence struct {
 // New returns a Directory that knows the resources of Microsoft and nothing
 // else. exchangeAudience is the cloud's token exchange audience.
 func New(exchangeAudience string) *Directory {
-	d := &Directory{
-		tenants:      map[TenantID]Tenant{},
-		domains:      map[string]TenantID{},
-		applications: map[ClientID]Application{},
-		identities:   map[ClientID]ManagedIdentity{},
-		principals:   map[presence]ServicePrincipal{},
-		resources:    map[string]Resource{},
-		assignments:  map[ObjectID][]RoleAssignment{},
-		names:        map[string]string{},
-	}
-	for _, r := range firstParty(exchangeAudience) {
+	d := &Directory{exchange: exchangeAudience}
+	d.Reset()
+	return d
+}
+
+// Reset forgets everything that was added.
+func (d *Directory) Reset() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.tenants, d.domains = map[TenantID]Tenant{}, map[string]TenantID{}
+	d.applications, d.identities = map[ClientID]Application{}, map[ClientID]ManagedIdentity{}
+	d.principals, d.assignments = map[presence]ServicePrincipal{}, map[ObjectID][]RoleAssignment{}
+	d.resources, d.names = map[string]Resource{}, map[string]string{}
+	for _, r := range firstParty(d.exchange) {
 		d.addResource(r)
 	}
-	return d
 }
 
 // AddTenant adds a tenant. It fails when the identifier or a domain is taken.

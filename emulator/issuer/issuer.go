@@ -72,6 +72,13 @@ func (s *Service) Add(i *Issuer) error {
 	return nil
 }
 
+// Reset forgets all issuers.
+func (s *Service) Reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.issuers = nil
+}
+
 // Issuers returns all issuers in the order they were added.
 func (s *Service) Issuers() []*Issuer {
 	s.mu.RLock()
