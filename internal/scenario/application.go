@@ -114,18 +114,25 @@ func (b *builder) open(file *value) ([]byte, bool) {
 		b.found.add(file.spot, "the file %s cannot be read here; expected the PEM text itself", quoted(file.text))
 		return nil, false
 	}
-	f, err := b.files.Open(file.text)
-	if err != nil {
-		b.found.add(file.spot, "the file %s cannot be read: %v; expected a path relative to the scenario, with slashes and without ..", quoted(file.text), unwrapped(err))
+	if !fs.ValidPath(file.text) {
+		b.found.add(file.spot, "%s is not a path below the scenario; expected one with slashes and without ..", quoted(file.text))
 		return nil, false
+	}
+	data, err := readUpTo(b.files, file.text, MaxSize)
+	if err != nil {
+		b.found.add(file.spot, "the file %s cannot be read: %v; expected a file beside the scenario", quoted(file.text), unwrapped(err))
+	}
+	return data, err == nil
+}
+
+// readUpTo reads a file, and no more of it than limit.
+func readUpTo(files fs.FS, name string, limit int64) ([]byte, error) {
+	f, err := files.Open(name)
+	if err != nil {
+		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, MaxSize))
-	if err != nil {
-		b.found.add(file.spot, "the file %s cannot be read: %v", quoted(file.text), unwrapped(err))
-		return nil, false
-	}
-	return data, true
+	return io.ReadAll(io.LimitReader(f, limit))
 }
 
 // unwrapped leaves the path out of an error, which messages quote themselves.

@@ -158,10 +158,10 @@ func (r *registry) property(reference string, at spot) string {
 	switch {
 	case len(hits) == 0 && len(known) > 0:
 		r.found.add(at, "%s stands for nothing; expected %s", quoted("{"+reference+"}"), anyOf(known))
-		return ""
+		return "{" + reference + "}"
 	case len(hits) == 0:
 		r.unknown(at, quoted("{"+reference+"}")+" in this file", name, r.names(kindTenant, kindIdentity, kindApplication, kindIssuer, kindHost, kindAccount))
-		return ""
+		return "{" + reference + "}"
 	case len(hits) > 1:
 		r.found.add(at, "%q is both the %s of line %d and the %s of line %d; expected different names", name, hits[0].kind, hits[0].line, hits[1].kind, hits[1].line)
 	}
