@@ -1,0 +1,332 @@
+package fakeentra
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fakeentra/fakeentra/emulator/blob"
+	"github.com/fakeentra/fakeentra/emulator/directory"
+	"github.com/fakeentra/fakeentra/emulator/fault"
+	"github.com/fakeentra/fakeentra/emulator/imds"
+	"github.com/fakeentra/fakeentra/emulator/issuer"
+	"github.com/fakeentra/fakeentra/emulator/journal"
+	"github.com/fakeentra/fakeentra/emulator/sts"
+	"github.com/fakeentra/fakeentra/emulator/token"
+	"github.com/fakeentra/fakeentra/fixtures"
+	"github.com/fakeentra/fakeentra/internal/clock"
+	"github.com/fakeentra/fakeentra/internal/door"
+	"github.com/fakeentra/fakeentra/internal/edge"
+	"github.com/fakeentra/fakeentra/internal/pki"
+)
+
+// A Cloud is one emulated Azure cloud instance: its tenants, its hosts, its
+// storage accounts, and the record of everything that was asked of it.
+//
+// All methods may be called from several goroutines. Two Clouds share nothing.
+type Cloud struct {
+	options
+	adjustable *clock.Adjustable // nil when the Cloud was given a clock
+	number     int               // of the Cloud in this process
+	ring       *token.Ring
+	journal    *journal.Journal
+	faults     *fault.Plan
+	directory  *directory.Directory
+	sts        *sts.Service
+	imds       *imds.Service
+	blob       *blob.Service
+	issuers    *issuer.Service
+	router     *door.Router
+
+	mu        sync.Mutex
+	tenants   map[string]directory.TenantID
+	clients   map[string]directory.ClientID // applications and managed identities
+	hosts     []string                      // in the order they were added
+	authority *pki.Authority
+	proxy     *proxyDoor // of Host.Environ, since its first use
+	closed    bool
+}
+
+// clouds counts the Clouds of this process, so that their identifiers differ.
+var clouds atomic.Int64
+
+// pool parses each of the embedded keys once for the whole process.
+var pool = sync.OnceValue(func() *token.Pool { return token.NewPool(fixtures.Keys) })
+
+// TB is the part of [testing.TB] that [Start] needs. Other test frameworks have
+// values that satisfy it.
+type TB interface {
+	Helper()
+	Name() string
+	Failed() bool
+	Logf(format string, args ...any)
+	Fatalf(format string, args ...any)
+	Cleanup(func())
+}
+
+// Start returns a running Cloud that is closed when the test ends.
+//
+// If the test failed, the journal is written to the test log first. Identifiers
+// are derived from names and differ between Clouds of one process, because some
+// client libraries keep a process-wide token cache.
+func Start(t TB, opts ...Option) *Cloud {
+	t.Helper()
+	c, err := New(opts...)
+	if err != nil {
+		t.Fatalf("fakeentra: %v", err)
+		return nil
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("What was asked of fakeentra, and why it answered as it did:\n%s", c.Journal())
+		}
+		if err := c.Close(); err != nil {
+			t.Logf("fakeentra: %v", err)
+		}
+	})
+	return c
+}
+
+// New returns a Cloud for use outside tests. The caller must call Close.
+func New(opts ...Option) (*Cloud, error) {
+	o := options{environment: AzurePublic}
+	for _, opt := range opts {
+		if err := opt.apply(&o); err != nil {
+			return nil, err
+		}
+	}
+	c := &Cloud{options: o, number: int(clouds.Add(1))}
+	c.settle()
+	c.wire()
+	if err := c.populate(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// settle fills in what the options left open. A scenario file wins over them.
+func (c *Cloud) settle() {
+	if s := c.scenario; s != nil {
+		c.options.environment = s.Environment()
+		c.seed = s.Seed
+		c.lifetimes = sts.Lifetimes(s.TokenLifetimes)
+	}
+	if c.seed == "" {
+		c.seed = fmt.Sprintf("fakeentra %d", c.number)
+	}
+	if c.lifetimes.ManagedIdentity == 0 {
+		c.lifetimes.ManagedIdentity = sts.DefaultLifetimes.ManagedIdentity
+	}
+	if c.lifetimes.Application == 0 {
+		c.lifetimes.Application = sts.DefaultLifetimes.Application
+	}
+	if c.clock == nil {
+		c.adjustable = &clock.Adjustable{}
+		c.clock = c.adjustable
+	}
+}
+
+// wire builds the services and says which host names they answer for.
+func (c *Cloud) wire() {
+	env := c.options.environment
+	c.ring = token.NewRing(c.keys())
+	c.journal, c.faults = journal.New(c.limits), &fault.Plan{}
+	c.directory = directory.New(env.TokenExchangeAudience)
+	c.issuers = issuer.New()
+	c.sts = sts.New(sts.Config{Environment: env, Directory: c.directory, Ring: c.ring, Fetch: c.fetch, Era: c.era(), Lifetimes: c.lifetimes, Seed: c.seed})
+	c.imds = imds.New(c.directory, identityIssuer{c.sts})
+	c.blob = blob.New(blob.Config{Environment: env, Directory: c.directory, Keys: c.ring, Seed: c.seed})
+	c.router = door.NewRouter(&edge.Edge{Clock: c.clock, Journal: c.journal, Faults: c.faults, Seed: c.seed})
+	c.router.Handle(c.imds, metadataHost)
+	c.router.Handle(c.sts, env.LoginAliases...)
+	c.router.HandleFunc(c.sts, func() []string { return nil }, c.regional)
+	c.router.HandleFunc(c.blob, c.blobHosts, c.blob.Knows)
+	c.router.HandleFunc(c.issuers, c.issuers.Hosts, c.issuers.Knows)
+}
+
+// metadataHost is the link-local address of the Instance Metadata Service.
+const metadataHost = "169.254.169.254"
+
+// keys returns the source of the tenants' signing keys.
+func (c *Cloud) keys() func() (*token.Key, error) {
+	next := pool().From(c.number)
+	if c.key == nil {
+		return next
+	}
+	first := c.key
+	return func() (*token.Key, error) {
+		if k := first; k != nil {
+			first = nil
+			return k, nil
+		}
+		return token.GenerateKey()
+	}
+}
+
+func (c *Cloud) era() sts.Era {
+	if c.scenario != nil && c.scenario.Era != "" {
+		return sts.Era(c.scenario.Era)
+	}
+	return sts.Era2025
+}
+
+// fetch gets a document of an issuer outside Entra the way Entra does: from its
+// host name, through the router.
+func (c *Cloud) fetch(url string) (int, []byte, error) {
+	req, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		return 0, nil, err
+	}
+	if host := req.URL.Hostname(); !c.issuers.Knows(host) {
+		return 0, nil, fmt.Errorf("this cloud has no issuer at %s; add it (AddIssuer, or issuers in the scenario)", host)
+	}
+	resp, err := c.router.Serve(edge.Caller{Host: "entra", TLS: true}, req)
+	if err != nil {
+		return 0, nil, err
+	}
+	body, err := io.ReadAll(resp.HTTP(req).Body)
+	return resp.Status, body, err
+}
+
+// An identityIssuer lets IMDS ask the token service for tokens. The two know
+// nothing of each other.
+type identityIssuer struct{ sts *sts.Service }
+
+func (i identityIssuer) IssueManagedIdentityToken(in imds.ManagedIdentityRequest) (imds.Grant, error) {
+	got, err := i.sts.IdentityToken(sts.IdentityRequest{Now: in.Now, RequestID: in.RequestID, Identity: in.Identity, Resource: in.Resource, Host: in.HostResourceID})
+	return imds.Grant{Token: got.Raw, Issued: got.Issued, Expires: got.Expires}, err
+}
+
+// Handler answers for every emulated host name, chosen by the Host header. It is
+// what every door serves. Requests seem to come from no host in particular.
+func (c *Cloud) Handler() http.Handler { return c.router.Handler("") }
+
+// Journal returns what happened so far. Requests that are still being answered
+// are not in it.
+func (c *Cloud) Journal() journal.Log { return c.journal.Snapshot() }
+
+// Inject arms fault rules. Rules are tried in the order they were added. It
+// panics when a rule names an operation that does not exist, or nothing to do.
+func (c *Cloud) Inject(rules ...fault.Rule) {
+	must(c.inject(rules...))
+}
+
+func (c *Cloud) inject(rules ...fault.Rule) error {
+	for _, r := range rules {
+		if err := r.Check(c.hasOperation); err != nil {
+			return err
+		}
+	}
+	c.faults.Add(rules...)
+	return nil
+}
+
+func (c *Cloud) hasOperation(op journal.Op) bool {
+	for _, r := range c.Operations() {
+		if r.Op == op {
+			return true
+		}
+	}
+	return false
+}
+
+// An Operation is something that can be asked of a Cloud. Fault rules and the
+// journal name operations by Op.
+type Operation struct {
+	Op       journal.Op
+	Method   string // several are separated by a space
+	Path     string
+	Fidelity string // faithful, approximate or stub
+	Source   string // where the behaviour is documented or was observed
+}
+
+// Operations returns all operations, service by service.
+func (c *Cloud) Operations() []Operation {
+	var out []Operation
+	for _, routes := range [][]edge.Route{c.imds.Routes(), c.sts.Routes(), c.blob.Routes(), c.issuers.Routes(), c.router.Routes()} {
+		for _, r := range routes {
+			out = append(out, Operation{r.Op, r.Method, r.Path, string(r.Fidelity), r.Source})
+		}
+	}
+	return out
+}
+
+// Now returns the time that the Cloud's clock shows.
+func (c *Cloud) Now() time.Time { return c.clock.Now() }
+
+// Advance moves the Cloud's clock by d. It panics if the Cloud was given a clock
+// with [WithClock].
+func (c *Cloud) Advance(d time.Duration) {
+	if c.adjustable == nil {
+		panic("fakeentra: Advance was called, but the Cloud was given a clock of its own; move that one")
+	}
+	c.adjustable.Advance(d)
+}
+
+// RotateKeys makes all tenants sign with a new key. The old ones stay published
+// until RetireKeys is called. As in Entra, the tenants of a cloud share their
+// keys.
+func (c *Cloud) RotateKeys() { must(c.ring.Rotate()) }
+
+// RetireKeys takes every signing key but the newest out of publication. Tokens
+// that were signed with them are refused from now on.
+func (c *Cloud) RetireKeys() { c.ring.Retire() }
+
+// SigningKey returns the key that tenants sign with, and its certificate, in PEM
+// form. Keep it in a file of mode 0600, if at all.
+func (c *Cloud) SigningKey() ([]byte, error) {
+	key, err := c.ring.Active()
+	if err != nil {
+		return nil, err
+	}
+	return bytes.Clone(key.PEM()), nil
+}
+
+// Reset returns the Cloud to what its scenario file says, or to nothing if it
+// has none: tenants, hosts, blobs, faults, the clock and the journal. Signing
+// keys and open doors stay. Requests that are being answered meanwhile may see
+// either state.
+func (c *Cloud) Reset() error {
+	c.mu.Lock()
+	c.tenants, c.clients, c.hosts = nil, nil, nil
+	c.mu.Unlock()
+	c.imds.Reset()
+	c.blob.Reset()
+	c.issuers.Reset()
+	c.directory.Reset()
+	c.faults.Reset()
+	c.journal.Reset()
+	if c.adjustable != nil {
+		c.adjustable.Set(time.Now())
+	}
+	return c.populate()
+}
+
+// Close stops the doors and removes the files that [Host.Environ] made. It
+// waits for requests in flight.
+func (c *Cloud) Close() error {
+	c.mu.Lock()
+	d := c.proxy
+	already := c.closed
+	c.closed = true
+	c.mu.Unlock()
+	if already || d == nil {
+		return nil
+	}
+	return d.close()
+}
+
+// errClosed is what a Cloud that was closed says to those who want more of it.
+var errClosed = errors.New("the Cloud is closed")
+
+// must panics with a sentence about misuse.
+func must(err error) {
+	if err != nil {
+		panic("fakeentra: " + err.Error())
+	}
+}

@@ -1,0 +1,98 @@
+package fakeentra
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/fakeentra/fakeentra/emulator/imds"
+	"github.com/fakeentra/fakeentra/internal/door"
+	"github.com/fakeentra/fakeentra/internal/scenario"
+)
+
+// A Source is the way a host hands out managed identity tokens.
+type Source = imds.Source
+
+// The sources.
+const (
+	IMDS     = imds.IMDS     // a virtual machine with 169.254.169.254
+	NoSource = imds.NoSource // a laptop: 169.254.169.254 does not answer
+)
+
+// A Host is an Azure compute resource, or a laptop, on which the code under test
+// pretends to run.
+type Host struct {
+	cloud *Cloud
+	name  string
+}
+
+// AddHost adds a place where code can run.
+func (c *Cloud) AddHost(name string, s Source) *Host {
+	must(c.addHost(imds.Host{Name: name, Source: s, ResourceID: scenario.HostResourceID(c.seed, "", name), Environment: c.options.environment}))
+	return &Host{c, name}
+}
+
+func (c *Cloud) addHost(h imds.Host) error {
+	if err := c.imds.AddHost(h); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hosts = append(c.hosts, h.Name)
+	return nil
+}
+
+// Host returns the host that was added under name. It panics if there is none.
+func (c *Cloud) Host(name string) *Host {
+	must(c.checkHost(name))
+	return &Host{c, name}
+}
+
+// Hosts returns the names of all hosts in the order they were added.
+func (c *Cloud) Hosts() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.hosts)
+}
+
+func (c *Cloud) checkHost(name string) error {
+	if _, ok := c.imds.Host(name); !ok {
+		return fmt.Errorf("there is no host %q; there are: %s", name, strings.Join(c.Hosts(), ", "))
+	}
+	return nil
+}
+
+// Name returns the name of the host.
+func (h *Host) Name() string { return h.name }
+
+// Assign attaches managed identities to the host. It panics when an identity
+// belongs to another tenant, or is system-assigned and taken.
+func (h *Host) Assign(ms ...*ManagedIdentity) *Host {
+	for _, m := range ms {
+		must(h.cloud.imds.Assign(h.name, m.ClientID))
+	}
+	return h
+}
+
+// Client returns an HTTP client that behaves as if it ran on h. It opens no
+// socket and speaks no TLS. Give it to an SDK as its transport: both MSAL Go
+// and the Azure SDK for Go take one.
+func (h *Host) Client() *http.Client {
+	return &http.Client{Transport: &door.Transport{
+		Router: h.cloud.router, Host: h.name, NoMetadata: h.source() == NoSource, Passthrough: h.cloud.passesThrough,
+	}}
+}
+
+func (h *Host) source() Source {
+	host, _ := h.cloud.imds.Host(h.name)
+	return host.Source
+}
+
+func (c *Cloud) passesThrough(hostname string) bool { return slices.Contains(c.passthrough, hostname) }
+
+// regional reports whether a host is one of the regional endpoints of the public
+// cloud's token service, such as westeurope.login.microsoft.com.
+func (c *Cloud) regional(hostname string) bool {
+	return c.options.environment.Name == AzurePublic.Name && strings.HasSuffix(hostname, ".login.microsoft.com")
+}

@@ -1,0 +1,176 @@
+package fakeentra
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	"github.com/fakeentra/fakeentra/internal/door"
+)
+
+// Listen says where [Cloud.Serve] listens. Addresses are host:port; port 0
+// takes a free one. Empty fields are not served.
+type Listen struct {
+	HTTPS   string // login hosts, storage accounts and issuers, by SNI
+	IMDS    string // plain HTTP for the managed identity endpoint of Host
+	Proxy   string // forward proxy that answers for every emulated name
+	Control string // journal, faults, clock, keys, reset
+	Host    string // host that IMDS and Proxy stand for; the first one if empty
+	// Ready is called once, when everything listens.
+	Ready func(Doors)
+}
+
+// Doors are the URLs that a Cloud listens on; empty where it does not.
+type Doors struct {
+	HTTPS   string `json:"https,omitempty"`
+	IMDS    string `json:"imds,omitempty"`
+	Proxy   string `json:"proxy,omitempty"`
+	Control string `json:"control,omitempty"`
+	Host    string `json:"host,omitempty"`
+}
+
+// Serve answers on network listeners until ctx is done. It is what
+// "fakeentra serve" runs. Nothing is served unless everything listens.
+func (c *Cloud) Serve(ctx context.Context, l Listen) error {
+	host, err := c.defaultHost(l.Host)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s := &serving{cloud: c, host: host, doors: Doors{Host: host}, errs: make(chan error)}
+	defer s.abandon()
+	for _, d := range []struct {
+		what, address string
+		open          func(net.Listener) (func(context.Context) error, error)
+		url           *string
+		scheme        string
+	}{
+		{"HTTPS", l.HTTPS, s.https, &s.doors.HTTPS, "https"},
+		{"IMDS", l.IMDS, s.imds, &s.doors.IMDS, "http"},
+		{"the proxy", l.Proxy, s.proxy, &s.doors.Proxy, "http"},
+	} {
+		if d.address == "" {
+			continue
+		}
+		if *d.url, err = s.listen(d.what, d.address, d.scheme, d.open); err != nil {
+			return err
+		}
+	}
+	return s.run(ctx, cancel, l.Ready)
+}
+
+// defaultHost is the host that clients of a listener seem to run on.
+func (c *Cloud) defaultHost(name string) (string, error) {
+	if name != "" {
+		return name, c.checkHost(name)
+	}
+	if hosts := c.Hosts(); len(hosts) > 0 {
+		return hosts[0], nil
+	}
+	return "", nil
+}
+
+// serving are the listeners of one call of Serve.
+type serving struct {
+	cloud     *Cloud
+	host      string
+	doors     Doors
+	listeners []net.Listener
+	serve     []func(context.Context) error
+	errs      chan error
+}
+
+func (s *serving) listen(what, address, scheme string, open func(net.Listener) (func(context.Context) error, error)) (string, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return "", fmt.Errorf("cannot listen for %s on %s: %w", what, address, cause(err))
+	}
+	s.listeners = append(s.listeners, l)
+	serve, err := open(l)
+	if err != nil {
+		return "", err
+	}
+	s.serve = append(s.serve, serve)
+	return scheme + "://" + l.Addr().String(), nil
+}
+
+// cause adds the next step to the errors of a listener that people meet.
+func cause(err error) error {
+	var op *net.OpError
+	if !errors.As(err, &op) {
+		return err
+	}
+	switch text := op.Err.Error(); {
+	case strings.Contains(text, "address already in use"):
+		return fmt.Errorf("%w; stop what listens there, or take port 0 for a free one", op.Err)
+	case strings.Contains(text, "permission denied"):
+		return fmt.Errorf("%w; ports below 1024 need privileges, take a higher one", op.Err)
+	case strings.Contains(text, "cannot assign requested address"):
+		return fmt.Errorf("%w; this machine does not have that address", op.Err)
+	}
+	return op
+}
+
+// abandon closes listeners that no server took over.
+func (s *serving) abandon() {
+	for _, l := range s.listeners {
+		_ = l.Close() // closing twice is harmless
+	}
+}
+
+func (s *serving) run(ctx context.Context, cancel context.CancelFunc, ready func(Doors)) error {
+	for _, serve := range s.serve {
+		go func() { s.errs <- serve(ctx) }()
+	}
+	if ready != nil {
+		ready(s.doors)
+	}
+	if len(s.serve) == 0 {
+		<-ctx.Done()
+	}
+	var first error
+	for range s.serve {
+		if err := <-s.errs; err != nil && first == nil {
+			first = err
+		}
+		cancel() // when one door fails, the others close
+	}
+	return first
+}
+
+func (s *serving) https(l net.Listener) (func(context.Context) error, error) {
+	authority, err := s.cloud.certificateAuthority()
+	if err != nil {
+		return nil, err
+	}
+	login := s.cloud.options.environment.LoginHost
+	return func(ctx context.Context) error {
+		return door.ServeTLS(ctx, l, s.cloud.router, authority, s.host, login)
+	}, nil
+}
+
+func (s *serving) imds(l net.Listener) (func(context.Context) error, error) {
+	return func(ctx context.Context) error { return door.ServeHTTP(ctx, l, s.cloud.router, s.host) }, nil
+}
+
+func (s *serving) proxy(l net.Listener) (func(context.Context) error, error) {
+	authority, err := s.cloud.certificateAuthority()
+	if err != nil {
+		return nil, err
+	}
+	p := &door.Proxy{Router: s.cloud.router, Authority: authority, Host: s.host, NoMetadata: s.host != "" && s.cloud.Host(s.host).source() == NoSource}
+	return func(ctx context.Context) error {
+		stop := context.AfterFunc(ctx, func() { shutdown(p.Shutdown) })
+		defer stop()
+		return p.Serve(l)
+	}, nil
+}
+
+func shutdown(stop func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	_ = stop(ctx) // what is still open after the grace is closed with the process
+}
