@@ -67,15 +67,13 @@ func (b *builder) identifierURIs(v *value) []string {
 	return uris
 }
 
-// knownResources returns the resources that app roles can be of: Microsoft's
-// and the applications of the file.
-func (b *builder) knownResources() *directory.Directory {
-	d := directory.New(b.out.Environment().TokenExchangeAudience)
+// addResources makes the applications of the file known as resources, which
+// app roles can be of, besides Microsoft's.
+func (b *builder) addResources() {
 	for _, e := range b.of(kindApplication) {
 		b.uris[e.name] = b.identifierURIs(e.from)
-		d.AddResource(directory.Resource{Name: e.name, AppID: directory.ClientID(e.properties["client-id"]), Identifiers: b.uris[e.name]})
+		b.resources.AddResource(directory.Resource{Name: e.name, AppID: directory.ClientID(e.properties["client-id"]), Identifiers: b.uris[e.name]})
 	}
-	return d
 }
 
 // certificates returns the certificates of one item: PEM, or a file of it.

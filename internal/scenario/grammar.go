@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"net/url"
 	"regexp"
 	"time"
 )
@@ -41,7 +42,7 @@ var (
 	duration  = &shape{kind: text, pattern: durationText, parses: isDuration, expected: "a duration such as 2s, 90m or 24h"}
 	domain    = &shape{kind: text, pattern: domainText, expected: "a domain such as contoso.onmicrosoft.com"}
 	resource  = &shape{kind: text, pattern: resourceText, expected: "the identifier of an Azure resource, /subscriptions/..."}
-	issuer    = &shape{kind: text, pattern: issuerURL, expected: "an https URL without a query"}
+	issuer    = &shape{kind: text, pattern: issuerURL, parses: isURL, expected: "an https URL without a query"}
 	reference = &shape{kind: text, pattern: name, expected: "a name that is defined in this file"}
 	texts     = listOf(anyText, 0, "a list of text")
 	roles     = oneOrMore(anyText, "a role such as Storage Blob Data Reader, or a list of roles")
@@ -177,6 +178,11 @@ func anyOne(expected string, all ...*shape) *shape {
 
 func oneOrMore(one *shape, expected string) *shape {
 	return anyOne(expected, one, listOf(one, 1, expected))
+}
+
+func isURL(s string) bool {
+	_, err := url.Parse(s)
+	return err == nil
 }
 
 func isInstant(s string) bool {

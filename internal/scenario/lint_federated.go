@@ -17,7 +17,7 @@ func (l *linter) credentials(path string, t Tenant, owner string, all []Federate
 	for _, c := range all {
 		at := path + ".federated-identity-credentials." + c.Name
 		l.subjectIsClientID(at, c)
-		authority, entra := l.authority(c.Issuer)
+		authority, entra := authorityOf(l.env, c.Issuer)
 		if !entra {
 			l.foreignIssuer(at, c)
 			continue
@@ -37,21 +37,21 @@ func (l *linter) credentials(path string, t Tenant, owner string, all []Federate
 // An authority is what an issuer of Entra says, right or wrong.
 type authority struct {
 	cloud  environment.Environment
-	host   string
 	tenant string // as written
 }
 
-// authority takes an issuer apart whose host is one of Entra's in any cloud.
-func (l *linter) authority(issuer string) (authority, bool) {
+// authorityOf takes an issuer apart whose host is one of Entra's in any cloud,
+// env if it is one of its.
+func authorityOf(env environment.Environment, issuer string) (authority, bool) {
 	u, err := url.Parse(issuer)
 	if err != nil {
 		return authority{}, false
 	}
 	host := lower(u.Host)
 	tenant, _, _ := strings.Cut(strings.TrimPrefix(u.Path, "/"), "/")
-	for _, e := range append([]environment.Environment{l.env}, environment.All()...) {
+	for _, e := range append([]environment.Environment{env}, environment.All()...) {
 		if slices.Contains(e.LoginAliases, host) || e.V1IssuerHost == host {
-			return authority{e, host, tenant}, true
+			return authority{e, tenant}, true
 		}
 	}
 	return authority{}, false

@@ -40,20 +40,26 @@ type claim struct {
 	line int
 }
 
-// define adds a thing. It returns nil and reports if there is one of its kind
-// and name already.
+// define adds a thing. It returns nil and reports if its name is taken.
 func (r *registry) define(kind, tenant string, from *value) *entity {
-	e := &entity{spot: from.spot, kind: kind, tenant: tenant, properties: map[string]string{}, from: from}
 	for _, other := range r.byName[from.name] {
 		if other.kind == kind {
 			r.found.add(from.spot, "%s %q is defined twice, first in line %d; expected a name that no other %s has", kind, from.name, other.line, kind)
 			return nil
 		}
+		if grantable(other.kind) && grantable(kind) {
+			r.found.add(from.spot, "%s %q has the name of the %s of line %d; expected another, because roles name both", kind, from.name, other.kind, other.line)
+			return nil
+		}
 	}
+	e := &entity{spot: from.spot, kind: kind, tenant: tenant, properties: map[string]string{}, from: from}
 	r.all = append(r.all, e)
 	r.byName[from.name] = append(r.byName[from.name], e)
 	return e
 }
+
+// grantable reports whether roles are granted to things of a kind.
+func grantable(kind string) bool { return kind == kindApplication || kind == kindIdentity }
 
 // claim reports when an identifier belongs to something else already. what
 // says what it is in full.

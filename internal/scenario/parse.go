@@ -3,6 +3,7 @@ package scenario
 import (
 	"io/fs"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v4"
@@ -114,8 +115,9 @@ func (b *builder) build(file *value) {
 	b.out.Seed = file.string("seed", DefaultSeed)
 	b.out.Era = file.string("era", "2025")
 	b.out.TokenLifetimes = b.lifetimes(file.get("token-lifetimes"))
+	b.resources = directory.New(b.out.Environment().TokenExchangeAudience)
 	b.defineAll(file)
-	b.resources = b.knownResources()
+	b.addResources()
 	for _, h := range file.all("hosts") {
 		b.out.Hosts = append(b.out.Hosts, b.host(h))
 	}
@@ -156,9 +158,7 @@ func (b *builder) defineAll(file *value) {
 		b.onlyTenant = all[0].name
 	}
 	for _, i := range file.all("issuers") {
-		e := b.define(kindIssuer, "", i)
-		e.properties[""] = i.string("url", "")
-		e.properties["url"] = e.properties[""]
+		b.defineIssuer(i)
 	}
 	for _, h := range file.all("hosts") {
 		b.define(kindHost, "", h)
@@ -173,6 +173,20 @@ func (b *builder) defineAll(file *value) {
 	}
 }
 
+// defineIssuer names an issuer outside Entra. Issuers differ by more than a
+// slash at the end, or their discovery documents would have one address.
+func (b *builder) defineIssuer(i *value) {
+	e, at := b.define(kindIssuer, "", i), i.get("url")
+	if e == nil || at == nil {
+		return
+	}
+	if _, entra := authorityOf(b.out.Environment(), at.text); entra {
+		b.found.add(at.spot, "%s is an issuer of Entra, whose issuers are its tenants; expected one outside Entra", quoted(at.text))
+	}
+	b.claim(strings.TrimSuffix(at.text, "/"), "URL of "+i.name, at.spot)
+	e.properties[""], e.properties["url"] = at.text, at.text
+}
+
 // identifier returns an identifier that is spelled under key, or the derived
 // one, in lower case, and reports when it is taken.
 func (b *builder) identifier(v *value, key, derived, what string) string {
@@ -181,6 +195,9 @@ func (b *builder) identifier(v *value, key, derived, what string) string {
 		at = spelled.spot
 	}
 	id := lower(v.string(key, derived))
+	if microsoft := b.resources.Describe(id); microsoft != "" {
+		b.found.add(at, "%s is %s of Microsoft; expected an identifier that is free", quoted(id), microsoft)
+	}
 	b.claim(id, what+" of "+v.name, at)
 	return id
 }

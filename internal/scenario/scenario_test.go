@@ -71,7 +71,7 @@ issuers:
   github: {url: "https://token.actions.githubusercontent.com"}
 hosts:
   vm1: {source: imds, resource-id: "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Compute/virtualMachines/one", identities: [agent, machine]}
-  vm2: {source: imds, tenant: fabrikam, identities: [agent]}
+  vm2: {source: imds, tenant: fabrikam}
   laptop: {source: none}
 storage-accounts:
   contosodata:
@@ -198,7 +198,7 @@ func TestTenantsIdentitiesAndConsentArriveInTheScenario(t *testing.T) {
 	})
 	equal(t, "the hosts", s.Hosts, []Host{
 		{Name: "vm1", Line: 51, Source: SourceIMDS, Tenant: "contoso", ResourceID: vm, Identities: []string{"agent", "machine"}},
-		{Name: "vm2", Line: 52, Source: SourceIMDS, Tenant: "fabrikam", ResourceID: HostResourceID("everything", "fabrikam", "vm2"), Identities: []string{"agent"}},
+		{Name: "vm2", Line: 52, Source: SourceIMDS, Tenant: "fabrikam", ResourceID: HostResourceID("everything", "fabrikam", "vm2")},
 		{Name: "laptop", Line: 53, Source: SourceNone},
 	})
 }
