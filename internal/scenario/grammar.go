@@ -10,7 +10,7 @@ import (
 // fixtures/scenario.schema.json, and a test compares the two.
 
 var (
-	name = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
+	nameText = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
 	// The names of accounts and containers follow Azure's page "Naming and
 	// referencing containers, blobs, and metadata"; $root and $web are the
 	// containers that Azure itself names.
@@ -22,16 +22,12 @@ var (
 	domainText    = regexp.MustCompile(`^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$`)
 	issuerURL     = regexp.MustCompile(`^https://[^/?#@\s]+[^?#\s]*$`)
 	resourceText  = regexp.MustCompile(`^/subscriptions/[^/\s]+(/[^/\s]+)*$`)
-	refusal       = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
+	refusal       = regexp.MustCompile(`^[A-Za-z0-9_./-]+$`)
 	headerName    = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
 	operation     = regexp.MustCompile(`^[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)+$`)
 )
 
-const (
-	plainName = "letters, digits, hyphens and underscores, 64 at most, beginning with a letter or digit"
-	keys      = "keys and values"
-	names     = "names and what they stand for"
-)
+const nameRule = "letters, digits, hyphens and underscores, 64 at most, beginning with a letter or digit"
 
 var (
 	anyText   = &shape{kind: text, expected: "text"}
@@ -43,10 +39,10 @@ var (
 	domain    = &shape{kind: text, pattern: domainText, expected: "a domain such as contoso.onmicrosoft.com"}
 	resource  = &shape{kind: text, pattern: resourceText, expected: "the identifier of an Azure resource, /subscriptions/..."}
 	issuer    = &shape{kind: text, pattern: issuerURL, parses: isURL, expected: "an https URL without a query"}
-	reference = &shape{kind: text, pattern: name, expected: "a name that is defined in this file"}
+	reference = &shape{kind: text, pattern: nameText, expected: "a name that is defined in this file"}
 	texts     = listOf(anyText, 0, "a list of text")
 	roles     = oneOrMore(anyText, "a role such as Storage Blob Data Reader, or a list of roles")
-	grants    = byName("an application or a managed identity", name, plainName, roles)
+	grants    = byName("an application or a managed identity", nameText, nameRule, roles)
 )
 
 var scenarioFile = recordOf(
@@ -59,9 +55,9 @@ var scenarioFile = recordOf(
 		key{"managed-identity", duration, false},
 		key{"application", duration, false},
 	), false},
-	key{"tenants", byName("a tenant", name, plainName, tenant), false},
-	key{"issuers", byName("an issuer", name, plainName, recordOf(key{"url", issuer, true})), false},
-	key{"hosts", byName("a host", name, plainName, host), false},
+	key{"tenants", byName("a tenant", nameText, nameRule, tenant), false},
+	key{"issuers", byName("an issuer", nameText, nameRule, recordOf(key{"url", issuer, true})), false},
+	key{"hosts", byName("a host", nameText, nameRule, host), false},
 	key{"storage-accounts", byName("a storage account", accountName, "3 to 24 lower-case letters and digits", storageAccount), false},
 	key{"faults", listOf(faultRule, 0, "a list of faults"), false},
 )
@@ -74,9 +70,9 @@ var tenant = recordOf(
 		key{"workload-identity-federation", choice("enabled", "disabled"), false},
 		key{"github-enterprises", texts, false},
 	), false},
-	key{"managed-identities", byName("a managed identity", name, plainName, managedIdentity), false},
-	key{"applications", byName("an application", name, plainName, application), false},
-	key{"service-principals", byName("an application", name, plainName, recordOf(servicePrincipal...)), false},
+	key{"managed-identities", byName("a managed identity", nameText, nameRule, managedIdentity), false},
+	key{"applications", byName("an application", nameText, nameRule, application), false},
+	key{"service-principals", byName("an application", nameText, nameRule, recordOf(servicePrincipal...)), false},
 )
 
 var managedIdentity = recordOf(
@@ -158,14 +154,14 @@ var faultRule = recordOf(
 	key{"refuse", &shape{kind: text, pattern: refusal, expected: "a code of the service, such as AADSTS90033 or ServerBusy"}, false},
 )
 
-func recordOf(all ...key) *shape { return &shape{kind: record, keys: all, expected: keys} }
+func recordOf(all ...key) *shape { return &shape{kind: record, keys: all, expected: "keys and values"} }
 
 func listOf(of *shape, least int, expected string) *shape {
 	return &shape{kind: list, of: of, least: least, expected: expected}
 }
 
 func byName(noun string, pattern *regexp.Regexp, rule string, of *shape) *shape {
-	return &shape{kind: named, noun: noun, pattern: pattern, named: rule, of: of, expected: names}
+	return &shape{kind: named, noun: noun, pattern: pattern, named: rule, of: of, expected: "names and what they stand for"}
 }
 
 func choice(all ...string) *shape {

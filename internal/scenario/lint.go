@@ -128,6 +128,11 @@ func (l *linter) identity(path string, t Tenant, m ManagedIdentity) {
 	if !l.hosted[m.Name] {
 		l.warn(path, "identity-on-no-host", "no host has the managed identity %s, so nothing can get its tokens; list it under identities of a host", m.Name)
 	}
+	for _, c := range m.Federated {
+		if _, entra := authorityOf(l.env, c.Issuer); entra {
+			l.warn(path+".federated-identity-credentials."+c.Name+".issuer", "fic-entra-on-managed-identity", "%s is a managed identity and trusts an issuer of Entra, which only applications can; use an application", m.Name)
+		}
+	}
 	l.credentials(path, t, m.Name, m.Federated)
 }
 

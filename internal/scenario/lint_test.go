@@ -131,6 +131,8 @@ func TestWarningsAboutTheRestOfTheFile(t *testing.T) {
 		"a clock that is ahead":         {"fakeentra: 1\nclock: 2030-01-01T00:00:00Z", nil},
 		"an identity without a host": {inTenant("    managed-identities:\n      agent: {}"), []Warning{{5, "tenants.contoso.managed-identities.agent", "identity-on-no-host",
 			"no host has the managed identity agent, so nothing can get its tokens; list it under identities of a host"}}},
+		"an identity that trusts an identity": {inTenant("    managed-identities:\n      one: {}\n      two:\n        federated-identity-credentials:\n          fic: {trusts: one}\nhosts: {vm1: {source: imds, identities: [one, two]}}"), []Warning{{8, "tenants.contoso.managed-identities.two.federated-identity-credentials.fic.issuer", "fic-entra-on-managed-identity",
+			"two is a managed identity and trusts an issuer of Entra, which only applications can; use an application"}}},
 		"a host without an identity": {inTenant("    {}\nhosts:\n  vm1: {source: imds}\n  laptop: {source: none}"), []Warning{{6, "hosts.vm1", "host-without-identity",
 			"vm1 has no managed identity, so its token endpoint refuses every request; list one under identities, or say source: none"}}},
 		"an application without a credential": {inTenant("    applications:\n      exporter: {}"), []Warning{{5, "tenants.contoso.applications.exporter", "application-without-credential",

@@ -94,7 +94,7 @@ storage-accounts:
 faults:
   - {name: busy, op: imds.token, after: 1, times: 2, respond: {status: 429, header: {retry-after: 1}, body: later}}
   - {op: sts.token, delay: 1.5s}
-  - {op: blob.list, hangup: true}
+  - {op: blob.list-blobs, hangup: true}
   - {op: blob.get, refuse: ServerBusy}
 `
 
@@ -240,7 +240,7 @@ func TestAccountsAndFaultsArriveInTheScenario(t *testing.T) {
 	equal(t, "the faults", s.Faults, []Fault{
 		{73, fault.Rule{Name: "busy", Op: "imds.token", After: 1, Times: 2, Do: fault.Respond{Status: 429, Header: http.Header{"Retry-After": {"1"}}, Body: "later"}}},
 		{74, fault.Rule{Op: "sts.token", Do: fault.Delay(1500 * time.Millisecond)}},
-		{75, fault.Rule{Op: "blob.list", Do: fault.Hangup{}}},
+		{75, fault.Rule{Op: "blob.list-blobs", Do: fault.Hangup{}}},
 		{76, fault.Rule{Op: "blob.get", Do: fault.Refuse("ServerBusy")}},
 	})
 }

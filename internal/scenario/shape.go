@@ -76,7 +76,7 @@ type reader struct {
 func (r *reader) read(n *yaml.Node, s *shape, at spot) *value {
 	v := &value{spot: at}
 	r.lines[at.path] = at.line
-	if s = s.pick(n); r.foreign(n, v) || !r.fits(n, s, v) {
+	if s = s.pick(n); r.foreign(n, at) || !r.fits(n, s, v) {
 		v.broken, v.void = true, true
 		return v
 	}
@@ -111,15 +111,18 @@ func (k kind) node() yaml.Kind {
 	return yaml.ScalarNode
 }
 
+// coreTags are the YAML types that need no tag to be written.
+var coreTags = []string{"!!map", "!!seq", "!!str", "!!int", "!!float", "!!bool", "!!null", "!!timestamp"}
+
 // foreign reports parts of YAML that the format does without.
-func (r *reader) foreign(n *yaml.Node, v *value) bool {
+func (r *reader) foreign(n *yaml.Node, at spot) bool {
 	switch tag := n.ShortTag(); {
 	case n.Kind == yaml.AliasNode:
-		r.found.add(v.spot, "%s is an alias (*%s); expected the value itself", v.name, n.Value)
+		r.found.add(at, "%s is an alias (*%s); expected the value itself", at.name, n.Value)
 	case n.Anchor != "":
-		r.found.add(v.spot, "%s has an anchor (&%s); expected a plain value, aliases are not part of the format", v.name, n.Anchor)
-	case !slices.Contains([]string{"!!map", "!!seq", "!!str", "!!int", "!!float", "!!bool", "!!null", "!!timestamp"}, tag):
-		r.found.add(v.spot, "%s has the tag %s; expected a value without one", v.name, tag)
+		r.found.add(at, "%s has an anchor (&%s); expected a plain value, aliases are not part of the format", at.name, n.Anchor)
+	case !slices.Contains(coreTags, tag):
+		r.found.add(at, "%s has the tag %s; expected a value without one", at.name, tag)
 	default:
 		return false
 	}
@@ -251,10 +254,11 @@ func (r *reader) key(k *yaml.Node, s *shape, v *value, at spot) (*shape, bool) {
 		r.found.add(at, "a key in %s is %s; expected text", v.name, description(k))
 		return nil, false
 	}
-	if k.ShortTag() == "!!merge" || r.foreign(k, &value{spot: at}) {
-		if k.ShortTag() == "!!merge" {
-			r.found.add(at, "merge keys (<<) are not part of the format; expected the keys themselves")
-		}
+	if k.ShortTag() == "!!merge" {
+		r.found.add(at, "merge keys (<<) are not part of the format; expected the keys themselves")
+		return nil, false
+	}
+	if r.foreign(k, at) {
 		return nil, false
 	}
 	if s.kind == named {
