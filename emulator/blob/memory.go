@@ -154,8 +154,8 @@ func (m *memory) stage(at place, b block) {
 func (m *memory) unstage(at place) { delete(m.shelf(at).staged, at.blob) }
 
 // ETags of the real service are times: the number of 100 ns ticks since the
-// year 1, as .NET counts them, in hexadecimal. Those of 2005 to 2027 begin with
-// 0x8C and 0x8D.
+// year 1, as .NET counts them, in hexadecimal. Those of 2013 to 2027 begin with
+// 0x8D.
 const (
 	ticksPerMillisecond = 10_000
 	ticksPerSecond      = 1000 * ticksPerMillisecond

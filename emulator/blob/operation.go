@@ -1,6 +1,8 @@
 package blob
 
 import (
+	"cmp"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -29,8 +31,10 @@ type operation struct {
 	needs   permission // what the caller must be allowed to do
 	public  string     // public access of the container that makes up for it
 	stream  bool
-	do      func(*Service, *call) (edge.Response, *Error)
-	source  string
+	// fidelity is Faithful unless it says otherwise.
+	fidelity edge.Fidelity
+	do       func(*Service, *call) (edge.Response, *Error)
+	source   string
 }
 
 // operations is the table of what the service can do.
@@ -39,7 +43,7 @@ var operations = []operation{
 	{op: "blob.create-container", level: ofContainer, methods: "PUT", comps: []string{""}, needs: writeContainer, do: createContainer, source: "Microsoft: Create Container"},
 	{op: "blob.get-container", level: ofContainer, methods: "GET HEAD", comps: []string{"", "metadata"}, needs: readContainers, public: accessContainer, do: getContainer, source: "Microsoft: Get Container Properties"},
 	{op: "blob.set-container-metadata", level: ofContainer, methods: "PUT", comps: []string{"metadata"}, needs: writeContainer, do: setContainerMetadata, source: "Microsoft: Set Container Metadata"},
-	{op: "blob.delete-container", level: ofContainer, methods: "DELETE", comps: []string{""}, needs: removeContainer, do: deleteContainer, source: "Microsoft: Delete Container"},
+	{op: "blob.delete-container", level: ofContainer, methods: "DELETE", comps: []string{""}, needs: removeContainer, fidelity: edge.Approximate, do: deleteContainer, source: "Microsoft: Delete Container"},
 	{op: "blob.list-blobs", level: ofContainer, methods: "GET", comps: []string{"list"}, needs: readBlobs, public: accessContainer, do: listBlobs, source: "Microsoft: List Blobs; recorded lists"},
 	{op: "blob.put", level: ofBlob, methods: "PUT", comps: []string{""}, needs: writeBlob, stream: true, do: putBlob, source: "Microsoft: Put Blob"},
 	{op: "blob.put-block", level: ofBlob, methods: "PUT", comps: []string{"block"}, needs: writeBlob, stream: true, do: putBlock, source: "Microsoft: Put Block"},
@@ -67,7 +71,7 @@ func (s *Service) table() []edge.Route {
 	for i := range operations {
 		o := &operations[i]
 		routes = append(routes, edge.Route{
-			Op: o.op, Method: o.methods, Path: o.shape(), Stream: o.stream, Fidelity: edge.Faithful, Source: o.source,
+			Op: o.op, Method: o.methods, Path: o.shape(), Stream: o.stream, Fidelity: cmp.Or(o.fidelity, edge.Faithful), Source: o.source,
 			Do: func(r *edge.Request) edge.Response { return s.run(o, r) },
 		})
 	}
@@ -127,14 +131,25 @@ func (c *call) typed() bool {
 func (s *Service) run(o *operation, r *edge.Request) edge.Response {
 	c := s.understand(r)
 	r.Note("", c.at.String())
-	if e := s.admit(o, c); e != nil {
-		return c.refuse(e)
+	e := s.admit(o, c)
+	var resp edge.Response
+	if e == nil {
+		resp, e = o.do(s, c)
 	}
-	resp, e := o.do(s, c)
-	if e != nil {
-		return c.refuse(e)
+	if e == nil {
+		return resp
 	}
-	return resp
+	c.drain()
+	return c.refuse(e)
+}
+
+// drain reads what is left of a refused upload. A client that is still sending
+// would see a broken connection otherwise, and not the refusal. One that waits
+// for leave to send (RFC 9110 section 10.1.1) is not told to go on.
+func (c *call) drain() {
+	if c.header.Get("Expect") == "" {
+		_, _ = io.CopyN(io.Discard, c.Body, maxContent) // what cannot be read is not missed
+	}
 }
 
 // admit makes every check that does not depend on the operation. Its order is

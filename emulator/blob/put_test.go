@@ -50,6 +50,30 @@ func TestAnUploadThatBreaksOffChangesNothing(t *testing.T) {
 	}
 }
 
+func TestTheDigestOfTheBlobIsCheckedOnlyAgainstTheBlob(t *testing.T) {
+	w := newWorld(t)
+	w.must(201, ask{request: "PUT /reports?restype=container"})
+	digest := md5Of([]byte("hello"))
+	w.must(400, ask{request: "PUT /reports/a.txt", body: "hallo", header: header{"x-ms-blob-type": "BlockBlob", "x-ms-blob-content-md5": digest}})
+	w.must(201, ask{request: "PUT /reports/a.txt?comp=block&blockid=MQ==", body: "hello"})
+	w.must(201, ask{request: "PUT /reports/a.txt?comp=blocklist", body: "<BlockList><Latest>MQ==</Latest></BlockList>", header: header{"x-ms-blob-content-md5": digest}})
+	if got := w.must(200, ask{request: "GET /reports/a.txt"}).header.Get("Content-MD5"); got != digest {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestARefusedUploadIsReadToItsEnd(t *testing.T) {
+	w := newWorld(t)
+	w.must(403, ask{request: "PUT /reports/a.txt", body: "hello", header: block64, as: stranger})
+	if got := w.last().Request.Size; got != 5 {
+		t.Errorf("%d bytes were read, want 5", got)
+	}
+	w.must(403, ask{request: "PUT /reports/a.txt", body: "hello", header: header{"x-ms-blob-type": "BlockBlob", "Expect": "100-continue"}, as: stranger})
+	if got := w.last().Request.Size; got != 0 {
+		t.Errorf("%d bytes were read, want none", got)
+	}
+}
+
 func TestBlobNamesAreDecodedOnce(t *testing.T) {
 	for escaped, want := range map[string]place{
 		"/reports/a%2Fb.txt":    {container: "reports", blob: "a/b.txt"},
