@@ -16,13 +16,8 @@ import (
 	"github.com/fakeentra/fakeentra/internal/pki"
 )
 
-// A proxyDoor is what unmodified child processes come in by: a forward proxy
-// for each host, and the certificates that make them trust it.
-type proxyDoor struct {
-	dir     string // holds the certificates
-	proxies map[string]*proxyListener
-}
-
+// A proxyListener is what unmodified child processes come in by: the forward
+// proxy of one host.
 type proxyListener struct {
 	*door.Proxy
 	url  string
@@ -82,55 +77,75 @@ func (h *Host) Environ() []string {
 }
 
 func (h *Host) environ(base []string) ([]string, error) {
-	authority, err := h.cloud.certificateAuthority()
+	c := h.cloud
+	ca, bundle, err := c.CertificateFiles()
 	if err != nil {
 		return nil, err
 	}
-	h.cloud.mu.Lock()
-	defer h.cloud.mu.Unlock()
-	if h.cloud.closed {
+	authority, err := c.certificateAuthority()
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
 		return nil, errClosed
 	}
-	if h.cloud.proxy == nil {
-		d, err := newProxyDoor(authority)
-		if err != nil {
+	if c.proxies == nil {
+		c.proxies = map[string]*proxyListener{}
+	}
+	if c.proxies[h.name] == nil {
+		if c.proxies[h.name], err = listen(h, authority); err != nil {
 			return nil, err
 		}
-		h.cloud.proxy = d
 	}
-	d := h.cloud.proxy
-	listener, err := d.listen(h, authority)
-	if err != nil {
-		return nil, err
-	}
-	return append(scrub(base), d.variables(listener.url)...), nil
+	return append(scrub(base), Doors{Proxy: c.proxies[h.name].url}.Environ(ca, bundle)...), nil
 }
 
-// The files of a proxyDoor.
+// CertificateFiles returns the names of two files in PEM form: [Cloud.CA]
+// alone, and the certificates that this machine trusts with it. The first call
+// writes them to a temporary folder, which Close removes.
+func (c *Cloud) CertificateFiles() (ca, bundle string, err error) {
+	authority, err := c.certificateAuthority()
+	if err != nil {
+		return "", "", err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return "", "", errClosed
+	}
+	if c.certificates == "" {
+		if c.certificates, err = writeCertificates(authority); err != nil {
+			return "", "", err
+		}
+	}
+	return filepath.Join(c.certificates, caFile), filepath.Join(c.certificates, bundleFile), nil
+}
+
+// The files of [Cloud.CertificateFiles].
 const (
-	caFile     = "ca.pem"     // the certificate authority alone
-	bundleFile = "bundle.pem" // with the certificates that this machine trusts
+	caFile     = "ca.pem"
+	bundleFile = "bundle.pem"
 )
 
-func newProxyDoor(authority *pki.Authority) (*proxyDoor, error) {
+// writeCertificates returns the folder that it made.
+func writeCertificates(authority *pki.Authority) (string, error) {
 	dir, err := os.MkdirTemp("", "fakeentra-")
 	if err != nil {
-		return nil, fmt.Errorf("cannot make a temporary folder for the certificates: %w; set TMPDIR to one that can be written", err)
+		return "", fmt.Errorf("cannot make a temporary folder for the certificates: %w; set TMPDIR to one that can be written", err)
 	}
 	bundle := append(pki.SystemBundle(), authority.PEM()...)
 	for name, content := range map[string][]byte{caFile: authority.PEM(), bundleFile: bundle} {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
-			return nil, errors.Join(fmt.Errorf("cannot write the certificates: %w", err), os.RemoveAll(dir))
+			return "", errors.Join(fmt.Errorf("cannot write the certificates: %w", err), os.RemoveAll(dir))
 		}
 	}
-	return &proxyDoor{dir: dir, proxies: map[string]*proxyListener{}}, nil
+	return dir, nil
 }
 
-// listen returns the proxy of a host.
-func (d *proxyDoor) listen(h *Host, authority *pki.Authority) (*proxyListener, error) {
-	if p := d.proxies[h.name]; p != nil {
-		return p, nil
-	}
+// listen opens the proxy of a host.
+func listen(h *Host, authority *pki.Authority) (*proxyListener, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen on a loopback address: %w", err)
@@ -140,39 +155,64 @@ func (d *proxyDoor) listen(h *Host, authority *pki.Authority) (*proxyListener, e
 		url:   "http://" + l.Addr().String(), done: make(chan error, 1),
 	}
 	go func() { p.done <- p.Serve(l) }()
-	d.proxies[h.name] = p
 	return p, nil
 }
 
 // grace is how long Close waits for requests in flight.
 const grace = 5 * time.Second
 
-func (d *proxyDoor) close() error {
+// closeProxies stops the proxies of all hosts.
+func closeProxies(proxies map[string]*proxyListener) error {
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
 	var errs []error
-	for _, p := range d.proxies {
+	for _, p := range proxies {
 		errs = append(errs, p.Shutdown(ctx))
 		<-p.done
 	}
-	return errors.Join(append(errs, os.RemoveAll(d.dir))...)
+	return errors.Join(errs...)
 }
 
-// variables lead every kind of client to the proxy. Which client reads which
-// was measured with each of them; see docs of the proxy door in the README.
-func (d *proxyDoor) variables(proxy string) []string {
-	ca, bundle := filepath.Join(d.dir, caFile), filepath.Join(d.dir, bundleFile)
-	const direct = "localhost,127.0.0.1,::1"
-	return []string{
-		"HTTP_PROXY=" + proxy, "HTTPS_PROXY=" + proxy, "NO_PROXY=" + direct,
-		"http_proxy=" + proxy, "https_proxy=" + proxy, "no_proxy=" + direct, // curl ignores HTTP_PROXY in upper case
-		"NODE_USE_ENV_PROXY=1",         // Node 22.21 and later: fetch ignores proxies without it
-		"NODE_EXTRA_CA_CERTS=" + ca,    // Node, Bun, Deno
-		"DENO_CERT=" + ca,              // Deno
-		"SSL_CERT_FILE=" + bundle,      // Go, OpenSSL, .NET, Rust: replaces the system's
-		"REQUESTS_CA_BUNDLE=" + bundle, // Python requests, and azure-core with it
-		"CURL_CA_BUNDLE=" + bundle,     // curl
+// Environ returns the variables, in the form of [os.Environ], that lead every
+// kind of client to the proxy and make it trust the certificates in the files
+// ca and bundle, as [Cloud.CertificateFiles] returns them. Which client reads
+// which was measured with each of them; see docs of the proxy door in the
+// README. Variables that would say nothing are left out.
+func (d Doors) Environ(ca, bundle string) []string {
+	var env []string
+	set := func(value string, names ...string) {
+		for _, name := range names {
+			if value != "" {
+				env = append(env, name+"="+value)
+			}
+		}
 	}
+	if d.Proxy != "" {
+		const direct = "localhost,127.0.0.1,::1"
+		proxy := connectable(d.Proxy)
+		set(proxy, "HTTP_PROXY", "HTTPS_PROXY")
+		set(direct, "NO_PROXY")
+		set(proxy, "http_proxy", "https_proxy") // curl ignores HTTP_PROXY in upper case
+		set(direct, "no_proxy")
+		set("1", "NODE_USE_ENV_PROXY") // Node 22.21 and later: fetch ignores proxies without it
+	}
+	set(ca, "NODE_EXTRA_CA_CERTS")    // Node, Bun, Deno
+	set(ca, "DENO_CERT")              // Deno
+	set(bundle, "SSL_CERT_FILE")      // Go, OpenSSL, .NET, Rust: replaces the system's
+	set(bundle, "REQUESTS_CA_BUNDLE") // Python requests, and azure-core with it
+	set(bundle, "CURL_CA_BUNDLE")     // curl
+	return env
+}
+
+// connectable replaces the address that stands for all of this machine's in the
+// URL of a listener by one that every system can connect to.
+func connectable(url string) string {
+	for _, everywhere := range []string{"http://[::]:", "http://0.0.0.0:"} {
+		if port, ok := strings.CutPrefix(url, everywhere); ok {
+			return "http://127.0.0.1:" + port
+		}
+	}
+	return url
 }
 
 // misleading are the variables that lead Azure clients past the emulators, or

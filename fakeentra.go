@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,13 +44,14 @@ type Cloud struct {
 	issuers    *issuer.Service
 	router     *door.Router
 
-	mu        sync.Mutex
-	tenants   map[string]directory.TenantID
-	clients   map[string]directory.ClientID // applications and managed identities
-	hosts     []string                      // in the order they were added
-	authority *pki.Authority
-	proxy     *proxyDoor // of Host.Environ, since its first use
-	closed    bool
+	mu           sync.Mutex
+	tenants      map[string]directory.TenantID
+	clients      map[string]directory.ClientID // applications and managed identities
+	hosts        []string                      // in the order they were added
+	authority    *pki.Authority
+	proxies      map[string]*proxyListener // of Host.Environ, by host
+	certificates string                    // folder of CertificateFiles, since its first use
+	closed       bool
 }
 
 // clouds counts the Clouds of this process, so that their identifiers differ.
@@ -307,18 +309,22 @@ func (c *Cloud) Reset() error {
 	return c.populate()
 }
 
-// Close stops the doors and removes the files that [Host.Environ] made. It
-// waits for requests in flight.
+// Close stops the doors and removes the files that [Host.Environ] and
+// [Cloud.CertificateFiles] made. It waits for requests in flight.
 func (c *Cloud) Close() error {
 	c.mu.Lock()
-	d := c.proxy
 	already := c.closed
 	c.closed = true
+	proxies, certificates := c.proxies, c.certificates
 	c.mu.Unlock()
-	if already || d == nil {
+	if already {
 		return nil
 	}
-	return d.close()
+	err := closeProxies(proxies)
+	if certificates != "" {
+		err = errors.Join(err, os.RemoveAll(certificates))
+	}
+	return err
 }
 
 // errClosed is what a Cloud that was closed says to those who want more of it.
