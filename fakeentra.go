@@ -258,6 +258,19 @@ func (c *Cloud) Operations() []Operation {
 	return out
 }
 
+// everyOp lists the operations that any Cloud has, so that a scenario's faults
+// can be checked before there is one.
+var everyOp = sync.OnceValue(func() []journal.Op {
+	c := &Cloud{options: options{environment: AzurePublic}}
+	c.settle()
+	c.wire()
+	var ops []journal.Op
+	for _, o := range c.Operations() {
+		ops = append(ops, o.Op)
+	}
+	return ops
+})
+
 // Now returns the time that the Cloud's clock shows.
 func (c *Cloud) Now() time.Time { return c.clock.Now() }
 

@@ -51,6 +51,7 @@ func (c *Cloud) Serve(ctx context.Context, l Listen) error {
 		{"HTTPS", l.HTTPS, s.https, &s.doors.HTTPS, "https"},
 		{"IMDS", l.IMDS, s.imds, &s.doors.IMDS, "http"},
 		{"the proxy", l.Proxy, s.proxy, &s.doors.Proxy, "http"},
+		{"the control plane", l.Control, s.control, &s.doors.Control, "http"},
 	} {
 		if d.address == "" {
 			continue

@@ -1,0 +1,159 @@
+package fakeentra_test
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fakeentra/fakeentra"
+	"github.com/fakeentra/fakeentra/emulator/control"
+	"github.com/fakeentra/fakeentra/emulator/fault"
+)
+
+// serve opens all doors of a cloud on free ports until the test ends.
+func serve(t *testing.T, c *fakeentra.Cloud) fakeentra.Doors {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ready, done := make(chan fakeentra.Doors, 1), make(chan error, 1)
+	const free = "127.0.0.1:0"
+	go func() {
+		done <- c.Serve(ctx, fakeentra.Listen{HTTPS: free, IMDS: free, Proxy: free, Control: free, Ready: func(d fakeentra.Doors) { ready <- d }})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	select {
+	case d := <-ready:
+		return d
+	case err := <-done:
+		done <- nil
+		t.Fatalf("Serve: %v", err)
+	}
+	return fakeentra.Doors{}
+}
+
+// overTLS is a client that trusts the cloud alone and dials one address for
+// every host.
+func overTLS(t *testing.T, c *fakeentra.Cloud, door string) *http.Client {
+	t.Helper()
+	u, err := url.Parse(door)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(c.CA())
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true,
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, network, u.Host)
+		}}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
+}
+
+// The exchange through real listeners: TLS by SNI, and plain HTTP for IMDS.
+func TestServeAnswersOnEveryDoor(t *testing.T) {
+	w := newWorld(t)
+	doors := serve(t, w.Cloud)
+	imds := w.plain()
+	imds.http = overTLS(t, w.Cloud, doors.IMDS)
+	assertion := imds.identityToken(t, "api://AzureADTokenExchange")
+	c := w.plain()
+	c.http = overTLS(t, w.Cloud, doors.HTTPS)
+	status, body := c.exchangeWith(t, assertion)
+	if status != 200 {
+		t.Fatalf("exchange: %d %v", status, body)
+	}
+	if status, code := c.list(t, body["access_token"].(string)); status != 200 {
+		t.Fatalf("list: %d %s", status, code)
+	}
+	// As a client with an authority on localhost sees it.
+	u, err := url.Parse(doors.HTTPS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	local := "https://localhost:" + u.Port()
+	status, _, document := c.do(t, "GET", local+"/"+string(w.contoso.ID)+"/v2.0/.well-known/openid-configuration", "", "")
+	if status != 200 || !strings.Contains(document, `"token_endpoint":"`+local+"/") {
+		t.Errorf("a localhost authority was answered %d %s", status, document)
+	}
+}
+
+func TestTheControlPlane(t *testing.T) {
+	w := newWorld(t)
+	doors := serve(t, w.Cloud)
+	client := control.NewClient(doors.Control, nil)
+	ctx := t.Context()
+	info, err := client.Info(ctx)
+	if err != nil || info.Tenants[0].ID != w.contoso.ID || info.Applications[0].ServicePrincipals[0].PrincipalID != w.exporter.PrincipalID() ||
+		info.ManagedIdentities[0].PrincipalID != w.agent.ObjectID || info.Hosts[0].Identities[0] != "build-agent" || info.Doors["control"] != doors.Control {
+		t.Fatalf("info %+v, %v", info, err)
+	}
+	before := w.Now()
+	if err := client.Advance(ctx, 2*time.Hour); err != nil || w.Now().Sub(before) < 2*time.Hour {
+		t.Errorf("after Advance the clock shows %v: %v", w.Now(), err)
+	}
+	if err := client.Inject(ctx, fault.Spec{Op: "imds.token", Times: 1, Refuse: "throttled"}); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, _ := w.plain().do(t, "GET", "http://169.254.169.254/metadata/identity/oauth2/token?api-version=2018-02-01&resource=x", "", "", "Metadata", "true"); status != 429 {
+		t.Errorf("the fault answered %d, want 429", status)
+	}
+	kids := w.plain().kids(t)
+	if err := client.RotateKeys(ctx, "contoso"); err != nil || len(w.plain().kids(t)) != len(kids)+1 {
+		t.Errorf("rotation: %v", err)
+	}
+	if err := client.RotateKeys(ctx, "nobody"); err == nil || !strings.Contains(err.Error(), `no issuer "nobody"`) {
+		t.Errorf("rotating the keys of nobody: %v", err)
+	}
+	log, err := client.Journal(ctx, control.Filter{Refused: true})
+	if err != nil || len(log.Entries) != 1 || log.Entries[0].Fault != "refuse throttled" {
+		t.Errorf("journal %v, %v", log, err)
+	}
+	if err := client.Reset(ctx); err != nil || len(w.Journal().Entries) != 0 {
+		t.Errorf("Reset: %v", err)
+	}
+}
+
+func TestServeRefusesWhatItCannotListenOn(t *testing.T) {
+	w := newWorld(t)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	for want, l := range map[string]fakeentra.Listen{
+		"cannot listen for IMDS on " + taken.Addr().String() + ": ": {Proxy: "127.0.0.1:0", IMDS: taken.Addr().String()},
+		`there is no host "nobody"; there are: vm1`:                 {Host: "nobody"},
+		"cannot listen for HTTPS on nonsense":                       {HTTPS: "nonsense"},
+	} {
+		if err := w.Serve(t.Context(), l); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Serve(%+v) = %v, want %q", l, err, want)
+		}
+	}
+}
+
+// The journal is bounded, and the control plane shows what it dropped.
+func TestTheJournalIsBounded(t *testing.T) {
+	w := newWorld(t, fakeentra.WithJournalLimits(5, 0))
+	c := w.plain()
+	for range 20 {
+		c.do(t, "GET", "http://169.254.169.254/metadata/versions", "", "")
+	}
+	if log := w.Journal(); len(log.Entries) != 5 || log.Dropped.Entries != 15 || !strings.HasPrefix(log.String(), "(15 older entries") {
+		t.Errorf("journal: %s", log)
+	}
+	raw, err := json.Marshal(w.Journal())
+	if err != nil || !json.Valid(raw) {
+		t.Error(err)
+	}
+}
