@@ -70,7 +70,8 @@ func (c *Client) Info(ctx context.Context) (Info, error) {
 }
 
 // Journal returns the entries that f selects. Tokens, secrets and assertions in
-// them are redacted; their transcript is the same as the cloud's own.
+// them are redacted; their transcript is the same as the cloud's own, except
+// that a token in a fact is quoted.
 func (c *Client) Journal(ctx context.Context, f Filter) (journal.Log, error) {
 	path := "/journal"
 	if q := f.query(); len(q) > 0 {

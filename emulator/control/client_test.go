@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -95,10 +96,19 @@ func TestTheJournalSaysWhatItDropped(t *testing.T) {
 }
 
 func TestTheJournalLeavesWithoutSecrets(t *testing.T) {
+	const jwt = "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJ4In0.c2lnbmF0dXJl"
 	cloud := newTestCloud()
-	c, _ := serving(t, cloud)
-	cloud.record(journal.Entry{Op: "sts.token", Request: journal.Request{Method: "POST", URL: "https://h/t", Body: []byte("client_secret=hunter2")}})
+	c, s := serving(t, cloud)
+	cloud.record(journal.Entry{
+		Op: "sts.token", Request: journal.Request{Method: "POST", URL: "https://h/t?sig=hunter2", Header: http.Header{"Secret": {"hunter2"}}, Body: []byte("client_secret=hunter2")},
+		Response: journal.Response{Status: 400, Body: []byte(`{"access_token":"` + jwt + `"}`)},
+		Decision: journal.Decision{Code: "X", Why: "no " + jwt}, Facts: []journal.Fact{{Key: "scope", Value: jwt}},
+	})
 	same(t, "client_secret=[redacted]", string(must[journal.Log](t)(c.Journal(t.Context(), Filter{})).Entries[0].Request.Body))
+	if _, body := ask(t, s, "GET", "/journal", ""); strings.Contains(body, jwt[40:]) || strings.Contains(body, "hunter2") {
+		t.Errorf("the journal shows a secret:\n%s", body)
+	}
+	same(t, jwt, cloud.Journal().Entries[0].Facts[0].Value)
 }
 
 func TestFaultsAreArmedCountedAndDisarmed(t *testing.T) {

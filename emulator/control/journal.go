@@ -89,7 +89,7 @@ func readFilter(q url.Values) (Filter, *refusal) {
 	return f, nil
 }
 
-// A wireLog is a log in JSON. Entries are redacted as they are written.
+// A wireLog is a log in JSON.
 type wireLog struct {
 	Entries []journal.Entry `json:"entries"`
 	Dropped wireDropped     `json:"dropped"`
@@ -113,7 +113,20 @@ func getJournal(c *call) (edge.Response, *refusal) {
 	if asText {
 		return edge.Response{Status: http.StatusOK, Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, Body: []byte(log.String())}, nil
 	}
+	for i := range log.Entries {
+		log.Entries[i].Facts = redact(log.Entries[i].Facts)
+	}
 	return edge.JSON(http.StatusOK, wireLog{log.Entries, wireDropped(log.Dropped)}), nil
+}
+
+// redact returns a copy of facts, some of which quote the client, without
+// tokens and secrets. The rest of an entry is redacted as it is written.
+func redact(facts []journal.Fact) []journal.Fact {
+	out := slices.Clone(facts)
+	for i := range out {
+		out[i].Value = journal.Redact(out[i].Value)
+	}
+	return out
 }
 
 // wantsText tells whether the transcript is asked for. The parameter counts
