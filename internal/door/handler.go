@@ -29,11 +29,17 @@ type handler struct {
 }
 
 func (h handler) ServeHTTP(w http.ResponseWriter, in *http.Request) {
+	w, in, finish := pace(w, in)
+	defer finish()
+	h.answer(w, in)
+}
+
+func (h handler) answer(w http.ResponseWriter, in *http.Request) {
 	target := absolute(in)
 	if h.noMetadata && target.Hostname() == metadata {
 		panic(http.ErrAbortHandler) // any answer would look like a metadata service
 	}
-	w, in = pace(w, in)
+	in = in.WithContext(in.Context())
 	in.URL = target
 	caller := edge.Caller{Host: h.host, TLS: target.Scheme == "https"}
 	resp, err := h.router.serve(h.answerer(target.Hostname()), caller, in)

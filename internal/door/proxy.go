@@ -34,11 +34,12 @@ type Proxy struct {
 	Log        func(string) // gets complaints about connections; may be nil
 
 	once      sync.Once
-	cancel    context.CancelFunc // ends the context of every request
-	front     *http.Server       // speaks to clients as a proxy
-	inside    *http.Server       // speaks to clients as the host that they asked CONNECT for
-	insiders  *queue             // connections for inside
-	served    chan struct{}      // closed when inside has taken its last connection
+	base      context.Context // of every request; it ends when the proxy is closed
+	cancel    context.CancelFunc
+	front     *http.Server  // speaks to clients as a proxy
+	inside    *http.Server  // speaks to clients as the host that they asked CONNECT for
+	insiders  *queue        // connections for inside
+	served    chan struct{} // closed when inside has taken its last connection
 	tunnels   tunnels
 	loopback  *http.Transport
 	forwarder *httputil.ReverseProxy
@@ -55,10 +56,9 @@ func (p *Proxy) Serve(l net.Listener) error {
 }
 
 func (p *Proxy) start() {
-	base, cancel := context.WithCancel(context.Background())
-	p.cancel = cancel
+	p.base, p.cancel = context.WithCancel(context.Background())
 	p.front = newServer(http.HandlerFunc(p.answer), p.Log)
-	p.front.BaseContext = func(net.Listener) context.Context { return base }
+	p.front.BaseContext = func(net.Listener) context.Context { return p.base }
 	p.inside = newServer(p.emulated(), p.Log)
 	p.inside.BaseContext = p.front.BaseContext
 	p.insiders, p.served = newQueue(), make(chan struct{})
@@ -117,9 +117,13 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 func (p *Proxy) answer(w http.ResponseWriter, in *http.Request) {
 	in.Header.Del("Proxy-Connection")    // these are for the proxy,
 	in.Header.Del("Proxy-Authorization") // and not for the host
-	switch {
-	case in.Method == http.MethodConnect:
+	if in.Method == http.MethodConnect {
 		p.connect(w, in)
+		return
+	}
+	w, in, finish := pace(w, in)
+	defer finish()
+	switch {
 	case in.URL.Host == "":
 		proxyOnly.json(in.RequestURI, localAddr(in)).Write(w, in)
 	case in.URL.Scheme != "http" && in.URL.Scheme != "https":
@@ -127,7 +131,7 @@ func (p *Proxy) answer(w http.ResponseWriter, in *http.Request) {
 	case edge.Loopback(canonical(in.URL.Hostname())):
 		p.forwarder.ServeHTTP(w, in)
 	default:
-		p.emulated().ServeHTTP(w, in)
+		p.emulated().answer(w, in)
 	}
 }
 
