@@ -134,6 +134,8 @@ func TestAnonymousRequestsAreAnsweredByVersionAndAccess(t *testing.T) {
 		{"DELETE " + open + "/listed/a.txt", latest, 401, "NoAuthenticationInformation"},
 		{"GET " + open + "/?comp=list", latest, 401, "NoAuthenticationInformation"},
 		{"GET " + open + "/known/a.txt", latest, 200, ""},
+		{"GET " + open + "/known/a.txt?comp=blocklist", latest, 200, ""},
+		{"GET " + open + "/known/a.txt?comp=blocklist&blocklisttype=All", latest, 401, "NoAuthenticationInformation"},
 		{"GET " + open + "/known?restype=container&comp=list", latest, 401, "NoAuthenticationInformation"},
 		{"GET " + open + "/hidden/a.txt", latest, 401, "NoAuthenticationInformation"},
 		{"GET " + open + "/hidden/a.txt", "2019-07-07", 404, "ResourceNotFound"},

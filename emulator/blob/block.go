@@ -184,7 +184,8 @@ func getBlockList(s *Service, c *call) (resp edge.Response, e *Error) {
 	if !slices.Contains([]string{"", "committed", "uncommitted", "all"}, kind) {
 		return resp, errQuery.because("blocklisttype is %q; expected committed, uncommitted or all", kind).ofQuery("blocklisttype", kind, "")
 	}
-	if e = c.unconditional(); e != nil {
+	k, e := c.conditions()
+	if e != nil {
 		return resp, e
 	}
 	var body strings.Builder
@@ -198,6 +199,7 @@ func getBlockList(s *Service, c *call) (resp edge.Response, e *Error) {
 		resp = c.answer(http.StatusOK)
 		if missing == nil {
 			identify(resp, found.state(true))
+			e = k.read(found.state(true))
 		}
 		resp.Header.Set("x-ms-blob-content-length", strconv.Itoa(len(found.content)))
 		writeBlockLists(&body, kind, found.blocks, staged)

@@ -117,5 +117,6 @@ func TestOnlyCreationSaysThatTheBlobExists(t *testing.T) {
 	w.must(412, ask{request: "PUT /reports/a.txt?comp=metadata", header: header{"If-Match": `"0x1"`}})
 	w.must(412, ask{request: "DELETE /reports?restype=container", header: header{"If-Unmodified-Since": before}})
 	w.must(400, ask{request: "DELETE /reports?restype=container", header: header{"If-Match": "*"}})
+	w.must(412, ask{request: "GET /reports/a.txt?comp=blocklist", header: header{"If-Match": `"0x1"`}})
 	w.must(200, ask{request: "GET /reports/a.txt"})
 }

@@ -1,6 +1,7 @@
 package blob
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/fakeentra/fakeentra/emulator/directory"
@@ -90,7 +91,7 @@ func (s *Service) anonymous(o *operation, c *call) *Error {
 			access = found.access
 		}
 	})
-	if c.account.PublicAccess && o.public != "" && (access == accessContainer || access == o.public) {
+	if c.account.PublicAccess && o.public != "" && !c.asksForStaged() && (access == accessContainer || access == o.public) {
 		return nil
 	}
 	switch {
@@ -102,6 +103,12 @@ func (s *Service) anonymous(o *operation, c *call) *Error {
 	}
 	return errNoResource.because("the request has no Authorization header, and %s cannot be read by everyone. A request with x-ms-version %s or later gets a 401 with a challenge",
 		c.at, versionChallenge)
+}
+
+// asksForStaged reports whether a block list is to have blocks in it that are
+// not committed. Those are never public (Microsoft: Get Block List).
+func (c *call) asksForStaged() bool {
+	return c.comp() == "blocklist" && slices.Contains([]string{"uncommitted", "all"}, strings.ToLower(c.query.Get("blocklisttype")))
 }
 
 // sharedAccessSignature refuses signatures in the query. Those of a user
