@@ -10,7 +10,7 @@ const (
 	pageHeaders = "Microsoft: Specifying conditional headers for Blob service operations"
 	azurite     = "Azurite source, StorageErrorFactory"
 	recorded    = "recorded answers of the real service"
-	onWire      = "; worded as in answers of the service, where the page is worded differently"
+	onWire      = "; worded as in answers of the service or of Microsoft's storage emulator, which differ from the page"
 	inferred    = "inferred: the real text is not known"
 )
 
@@ -22,7 +22,7 @@ const (
 // Refusals of callers.
 var (
 	errNoCredentials   = row(Refusal{Name: "NoAuthenticationInformation", Status: 401, Text: textChallenge, FrontEnd: true, Source: pageEntra})
-	errPublicAccess    = row(Refusal{Name: "PublicAccessNotPermitted", Status: 409, Text: "Public access is not permitted on this storage account.", Source: pageBlob})
+	errPublicAccess    = row(Refusal{Name: "PublicAccessNotPermitted", Status: 409, Text: "Public access is not permitted on this storage account.", Source: pageEntra})
 	errWrongIssuer     = row(Refusal{Name: "InvalidAuthenticationInfo/issuer", Status: 401, Text: textChallenge, Detail: "Issuer validation failed. Issuer did not match.", FrontEnd: true, Source: recorded})
 	errWrongAudience   = row(Refusal{Name: "InvalidAuthenticationInfo/audience", Status: 401, Text: textChallenge, Detail: "Audience validation failed. Audience did not match.", FrontEnd: true, Source: recorded})
 	errExpired         = row(Refusal{Name: "InvalidAuthenticationInfo/expired", Status: 401, Text: textChallenge, Detail: "Lifetime validation failed. The token is expired.", FrontEnd: true, Source: recorded + "; azcopy matches on the text"})
