@@ -53,7 +53,10 @@ type Decision struct {
 
 // A Fact is something worth a word in the transcript, such as the tenant or the
 // scope of a request. Key is empty where the value speaks for itself.
-type Fact struct{ Key, Value string }
+type Fact struct {
+	Key   string `json:"key,omitempty"`
+	Value string `json:"value"`
+}
 
 // Limits bound what a Journal keeps. When either is passed, the oldest entries
 // are dropped.

@@ -89,8 +89,8 @@ func TestPrintedFormsHoldNoSecrets(t *testing.T) {
 			Body:   []byte("client_id=a&client_secret=hunter2&client_assertion=" + jwt),
 		},
 		Response: Response{Status: 200, Body: []byte(`{"token_type":"Bearer","access_token":"` + jwt + `","refresh_token":"hunter2"}`)},
-		Decision: Decision{Code: "X", Why: "the assertion " + jwt + " is wrong"},
-		Facts:    []Fact{{"", "contoso"}, {"scope", "two words"}},
+		Decision: Decision{Code: "X", Why: "the assertion " + jwt + " is wrong, and so is client_secret=hunter2"},
+		Facts:    []Fact{{"", "contoso"}, {"scope", "two words"}, {"scope", jwt}, {"resource", "x?client_secret=hunter2"}},
 	}
 	raw, err := json.Marshal(e)
 	if err != nil {
@@ -101,7 +101,7 @@ func TestPrintedFormsHoldNoSecrets(t *testing.T) {
 			t.Errorf("%s shows a secret:\n%s", name, printed)
 		}
 	}
-	if want := `4 sts.token 200 contoso scope="two words" refused X: the assertion [token `; !strings.HasPrefix(e.String(), want) {
+	if want := `4 sts.token 200 contoso scope="two words" scope="[token `; !strings.HasPrefix(e.String(), want) {
 		t.Errorf("line = %q, want it to begin %q", e.String(), want)
 	}
 	var back Entry

@@ -93,13 +93,13 @@ func (e Entry) String() string {
 		words = append(words, "fault="+quote(e.Fault))
 	}
 	line := strings.Join(words, " ")
-	switch {
+	switch why := Redact(e.Decision.Why); {
 	case e.Decision.Code != "":
-		return redactTokens(line + " refused " + e.Decision.Code + ": " + e.Decision.Why)
-	case e.Decision.Why != "":
-		return redactTokens(line + " (" + e.Decision.Why + ")")
+		return line + " refused " + e.Decision.Code + ": " + why
+	case why != "":
+		return line + " (" + why + ")"
 	}
-	return redactTokens(line)
+	return line
 }
 
 func (e Entry) status() string {
@@ -109,12 +109,14 @@ func (e Entry) status() string {
 	return fmt.Sprint(e.Response.Status)
 }
 
-// String returns key=value, or the value alone where there is no key.
+// String returns key=value, or the value alone where there is no key. A token
+// or a secret in the value is redacted: clients put them in odd places.
 func (f Fact) String() string {
+	value := quote(Redact(f.Value))
 	if f.Key == "" {
-		return quote(f.Value)
+		return value
 	}
-	return f.Key + "=" + quote(f.Value)
+	return f.Key + "=" + value
 }
 
 // quote keeps a fact one word, whatever a client put into it.

@@ -22,7 +22,7 @@ var (
 // Redact replaces tokens, secrets and assertions in s. A token is replaced by
 // the beginning of its SHA-256, so that equal ones are still seen to be equal.
 func Redact(s string) string {
-	s = redactTokens(s)
+	s = jwtPattern.ReplaceAllStringFunc(s, mark)
 	s = secretField.ReplaceAllString(s, "${1}[redacted]")
 	return secretMember.ReplaceAllStringFunc(s, func(m string) string {
 		parts := secretMember.FindStringSubmatch(m)
@@ -32,9 +32,6 @@ func Redact(s string) string {
 		return parts[1] + `"[redacted]"`
 	})
 }
-
-// redactTokens replaces tokens alone, for text that operations composed.
-func redactTokens(s string) string { return jwtPattern.ReplaceAllStringFunc(s, mark) }
 
 var marked = regexp.MustCompile(`"\[token [0-9a-f]{12}\]"$`)
 
@@ -50,6 +47,14 @@ func redactHeader(h http.Header) http.Header {
 		for i, v := range out[name] {
 			out[name][i] = redactValue(name, v)
 		}
+	}
+	return out
+}
+
+func redactFacts(facts []Fact) []Fact {
+	out := slices.Clone(facts)
+	for i := range out {
+		out[i].Value = Redact(out[i].Value)
 	}
 	return out
 }
@@ -104,7 +109,7 @@ func (e Entry) MarshalJSON() ([]byte, error) {
 			Status: e.Response.Status, Header: redactHeader(e.Response.Header),
 			Body: Redact(string(e.Response.Body)), Size: e.Response.Size,
 		},
-		Code: e.Decision.Code, Why: Redact(e.Decision.Why), Facts: e.Facts, Fault: e.Fault, Used: e.Used, Line: e.String(),
+		Code: e.Decision.Code, Why: Redact(e.Decision.Why), Facts: redactFacts(e.Facts), Fault: e.Fault, Used: e.Used, Line: e.String(),
 	})
 }
 
