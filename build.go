@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/fakeentra/fakeentra/emulator/directory"
@@ -227,6 +228,21 @@ func (a *Application) Trust(m *ManagedIdentity) *Application {
 func (a *Application) AddFederatedIdentityCredential(f directory.FederatedIdentityCredential) *Application {
 	return a.edit(func(d *directory.Application) {
 		all := append(d.Federated[:len(d.Federated):len(d.Federated)], f)
+		must(directory.CheckFederated(all))
+		d.Federated = all
+	})
+}
+
+// UpdateFederatedIdentityCredential replaces the credential that has the name of
+// f. It panics when there is none, or when Microsoft Graph would refuse f.
+func (a *Application) UpdateFederatedIdentityCredential(f directory.FederatedIdentityCredential) *Application {
+	return a.edit(func(d *directory.Application) {
+		all := slices.Clone(d.Federated)
+		i := slices.IndexFunc(all, func(old directory.FederatedIdentityCredential) bool { return old.Name == f.Name })
+		if i < 0 {
+			must(fmt.Errorf("application %q has no federated identity credential %q", d.Name, f.Name))
+		}
+		all[i] = f
 		must(directory.CheckFederated(all))
 		d.Federated = all
 	})

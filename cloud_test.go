@@ -117,9 +117,13 @@ func TestMisusePanicsWithASentence(t *testing.T) {
 		`must have exactly one`: func() {
 			w.exporter.AddFederatedIdentityCredential(directory.FederatedIdentityCredential{Name: "two", Issuer: "i", Subject: "s"})
 		},
-		`expected an https URL`:            func() { w.AddIssuer("http://x") },
-		`there is no operation "sts.tokn"`: func() { w.Inject(fault.Rule{Op: "sts.tokn", Do: fault.Hangup{}}) },
-		`was given a clock of its own`:     func() { fixed.Advance(time.Hour) },
+		`expected an https URL`:              func() { w.AddIssuer("http://x") },
+		`there is no operation "sts.tokn"`:   func() { w.Inject(fault.Rule{Op: "sts.tokn", Do: fault.Hangup{}}) },
+		`sts.token has no refusal "AADSTS1"`: func() { w.Inject(fault.Rule{Op: "sts.token", Do: fault.Refuse("AADSTS1")}) },
+		`has no federated identity credential`: func() {
+			w.exporter.UpdateFederatedIdentityCredential(directory.FederatedIdentityCredential{Name: "other"})
+		},
+		`was given a clock of its own`: func() { fixed.Advance(time.Hour) },
 	} {
 		func() {
 			defer func() {

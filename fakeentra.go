@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -223,15 +224,26 @@ func (c *Cloud) inject(rules ...fault.Rule) error {
 		if err := r.Check(c.hasOperation); err != nil {
 			return err
 		}
+		if code, ok := r.Do.(fault.Refuse); ok && !c.refuses(r.Op, string(code)) {
+			return fmt.Errorf("fault %q: %s has no refusal %q", r.Name, r.Op, code)
+		}
 	}
 	c.faults.Add(rules...)
 	return nil
 }
 
 func (c *Cloud) hasOperation(op journal.Op) bool {
-	for _, r := range c.Operations() {
-		if r.Op == op {
-			return true
+	return slices.ContainsFunc(c.Operations(), func(o Operation) bool { return o.Op == op })
+}
+
+// services returns the emulators, in the order of documentation.
+func (c *Cloud) services() []edge.Service { return []edge.Service{c.imds, c.sts, c.blob, c.issuers} }
+
+// refuses reports whether the service of an operation has a refusal.
+func (c *Cloud) refuses(op journal.Op, code string) bool {
+	for _, s := range c.services() {
+		if slices.ContainsFunc(s.Routes(), func(r edge.Route) bool { return r.Op == op }) {
+			return edge.Refuses(s, code)
 		}
 	}
 	return false
@@ -249,11 +261,13 @@ type Operation struct {
 
 // Operations returns all operations, service by service.
 func (c *Cloud) Operations() []Operation {
-	var out []Operation
-	for _, routes := range [][]edge.Route{c.imds.Routes(), c.sts.Routes(), c.blob.Routes(), c.issuers.Routes(), c.router.Routes()} {
-		for _, r := range routes {
-			out = append(out, Operation{r.Op, r.Method, r.Path, string(r.Fidelity), r.Source})
-		}
+	routes := c.router.Routes()
+	for _, s := range slices.Backward(c.services()) {
+		routes = slices.Concat(s.Routes(), routes)
+	}
+	out := make([]Operation, 0, len(routes))
+	for _, r := range routes {
+		out = append(out, Operation{r.Op, r.Method, r.Path, string(r.Fidelity), r.Source})
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -113,4 +114,11 @@ func (c *compiled) match(path []string, fold bool) (Vars, bool) {
 
 func segments(path string) []string {
 	return strings.FieldsFunc(path, func(r rune) bool { return r == '/' })
+}
+
+// Refuses reports whether a service has a refusal with a wire code, so that a
+// fault can ask for it.
+func Refuses(s Service, code string) bool {
+	_, ok := s.Refuse(&Request{URL: &url.URL{}, Header: http.Header{}}, code)
+	return ok
 }
