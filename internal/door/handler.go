@@ -36,7 +36,7 @@ func (h handler) ServeHTTP(w http.ResponseWriter, in *http.Request) {
 
 func (h handler) answer(w http.ResponseWriter, in *http.Request) {
 	target := absolute(in)
-	if h.noMetadata && target.Hostname() == metadata {
+	if h.noMetadata && canonical(target.Hostname()) == metadata {
 		panic(http.ErrAbortHandler) // any answer would look like a metadata service
 	}
 	in = in.WithContext(in.Context())

@@ -17,7 +17,7 @@ const (
 	// whole: uploads may be long, and delays may be injected.
 	patience = 30 * time.Second
 	idle     = 2 * time.Minute // between two requests
-	rest     = 5 * time.Second // for the rest of a body that nobody reads
+	rest     = time.Second     // for the rest of a body that nobody reads
 	// maxHeaders leaves room above edge.MaxHeaders, so that it is the service
 	// that refuses, in its own words, and not net/http.
 	maxHeaders = 4 * edge.MaxHeaders
@@ -96,9 +96,6 @@ type pacedWriter struct {
 	http.ResponseWriter
 	control *http.ResponseController
 }
-
-// Unwrap lets [http.ResponseController] flush and hijack.
-func (w *pacedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (w *pacedWriter) WriteHeader(status int) {
 	_ = w.control.SetWriteDeadline(time.Now().Add(patience))

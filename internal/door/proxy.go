@@ -31,7 +31,9 @@ type Proxy struct {
 	Host      string // the emulated host that calls
 	// NoMetadata makes 169.254.169.254 unreachable, as on a laptop.
 	NoMetadata bool
-	Log        func(string) // gets complaints about connections; may be nil
+	// Log gets complaints about connections, one line each, from several
+	// goroutines. Nil discards them.
+	Log func(string)
 
 	once      sync.Once
 	base      context.Context // of every request; it ends when the proxy is closed
@@ -121,17 +123,17 @@ func (p *Proxy) answer(w http.ResponseWriter, in *http.Request) {
 		p.connect(w, in)
 		return
 	}
-	w, in, finish := pace(w, in)
+	paced, slow, finish := pace(w, in)
 	defer finish()
 	switch {
 	case in.URL.Host == "":
-		proxyOnly.json(in.RequestURI, localAddr(in)).Write(w, in)
+		proxyOnly.json(in.RequestURI, localAddr(in)).Write(paced, slow)
 	case in.URL.Scheme != "http" && in.URL.Scheme != "https":
-		badScheme.json(in.RequestURI).Write(w, in)
+		badScheme.json(in.RequestURI).Write(paced, slow)
 	case edge.Loopback(canonical(in.URL.Hostname())):
-		p.forwarder.ServeHTTP(w, in)
+		p.forwarder.ServeHTTP(w, in) // at the pace that the two of them like
 	default:
-		p.emulated().answer(w, in)
+		p.emulated().answer(paced, slow)
 	}
 }
 

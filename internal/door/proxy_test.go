@@ -176,6 +176,25 @@ func TestLoopbackForwardingKeepsTheHeadersOfOtherProxies(t *testing.T) {
 	}
 }
 
+func TestALoopbackServerMayAnswerBeforeItHasReadTheBody(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Connection", "close")
+		w.WriteHeader(http.StatusConflict)
+	}))
+	defer srv.Close()
+	p := newProxy(t)
+	conn, err := net.Dial("tcp", proxying(t, p))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_, _ = fmt.Fprintf(conn, "POST %s/ HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nbegin", srv.URL)
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil || resp.StatusCode != http.StatusConflict {
+		t.Errorf("got %v, %v; want 409", resp, err)
+	}
+}
+
 func TestProtocolsAreSwitchedOnLoopbackOnly(t *testing.T) {
 	p := newProxy(t)
 	address, srv := proxying(t, p), origin(t, httptest.NewServer)
@@ -211,8 +230,10 @@ func TestALaptopIsNotAnsweredByTheProxy(t *testing.T) {
 	p.NoMetadata = true
 	address := proxying(t, p)
 	client := through(t, p, address, true)
-	if _, err := client.Get("http://169.254.169.254/metadata"); !errors.Is(err, io.EOF) {
-		t.Errorf("http: got %v, want EOF", err)
+	for _, url := range []string{"http://169.254.169.254/metadata", "http://169.254.169.254.:8080/"} {
+		if _, err := client.Get(url); !errors.Is(err, io.EOF) {
+			t.Errorf("%s: got %v, want EOF", url, err)
+		}
 	}
 	_, err := client.Get("https://169.254.169.254/metadata")
 	if want := `fakeentra: the host "vm1" has no metadata service: nothing answers at 169.254.169.254`; err == nil || !strings.HasSuffix(err.Error(), want) {

@@ -114,7 +114,11 @@ func (r *Router) stranger(hostname string) string {
 	if len(known) == 0 {
 		known = []string{"none"}
 	}
-	return fmt.Sprintf("fakeentra: no emulated host %s; known: %s%s", hostname, strings.Join(known, ", "), more)
+	problem := "no emulated host " + hostname
+	if hostname == "" {
+		problem = "the request names no host"
+	}
+	return fmt.Sprintf("fakeentra: %s; known: %s%s", problem, strings.Join(known, ", "), more)
 }
 
 // Serve answers a request whose URL is absolute, as the client meant it, by the

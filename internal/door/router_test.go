@@ -156,6 +156,9 @@ func TestMessagesListABoundedNumberOfHosts(t *testing.T) {
 	if got, want := r.stranger("x.example"), "fakeentra: no emulated host x.example; known: none"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
+	if got, want := r.stranger(""), "fakeentra: the request names no host; known: none"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
 	for i := range 30 {
 		r.Handle(echo("x"), fmt.Sprintf("host%02d.example", i))
 	}
