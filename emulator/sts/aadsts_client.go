@@ -188,17 +188,17 @@ var (
 		Suberror: "message_only", Claims: `{"access_token":{"capolids":{"essential":true,"values":["00000000-0000-0000-0000-000000000000"]}}}`,
 		Source: "response quoted in public",
 	})
-	errLoop = row(Refusal{
+	_ = row(Refusal{
 		Name: "request-loop", Code: 50196, OAuth: "invalid_grant", Status: http.StatusBadRequest, Fidelity: edge.Approximate,
 		Text:   "The server terminated an operation because it encountered a client request loop. Please contact your app vendor.",
 		Source: "MsalServiceExceptionFactory of MSAL.NET; only raised by a fault",
 	})
-	errTenantThrottled = row(Refusal{
+	_ = row(Refusal{
 		Name: "tenant-throttled", Code: 90055, OAuth: "temporarily_unavailable", Status: http.StatusTooManyRequests, Fidelity: edge.Approximate,
 		Text:   "There are too many incoming requests.",
 		Source: errorCodes + "; error name and status are inferred; only raised by a fault",
 	})
-	errTransient = row(Refusal{
+	_ = row(Refusal{
 		Name: "transient", Code: 90033, OAuth: "temporarily_unavailable", Status: http.StatusServiceUnavailable, Fidelity: edge.Approximate,
 		Text:   "A transient error has occurred. Please try again.",
 		Source: errorCodes + "; the body is general knowledge; only raised by a fault",
