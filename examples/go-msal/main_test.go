@@ -1,0 +1,11 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/fakeentra/fakeentra/internal/exampletest"
+)
+
+func TestListsBlobsUnderRun(t *testing.T) {
+	exampletest.ListsBlobs(t, exampletest.Build(t, "examples/go-msal"))
+}

@@ -1,0 +1,18 @@
+// Package node tests the example for Node.js.
+package node
+
+import (
+	"testing"
+
+	"github.com/fakeentra/fakeentra/internal/exampletest"
+)
+
+func TestMain(m *testing.M) {
+	exampletest.Main(m,
+		exampletest.Command("node", "Node.js 20 or later", "see https://nodejs.org"),
+		exampletest.File("node_modules/@azure/identity/package.json", "the packages of examples/node-azure-identity", "npm ci --prefix examples/node-azure-identity"))
+}
+
+func TestListsBlobsUnderRun(t *testing.T) {
+	exampletest.ListsBlobs(t, "node", "index.mjs")
+}
