@@ -59,10 +59,10 @@ func (c *Cloud) Tenant(name string) *Tenant {
 
 // Authority returns the authority URL that clients are configured with, such as
 // https://login.microsoftonline.com/<tenant id>.
-func (t *Tenant) Authority() string { return t.cloud.options.environment.Authority(string(t.ID)) }
+func (t *Tenant) Authority() string { return t.cloud.environment.Authority(string(t.ID)) }
 
 // Issuer returns the v2.0 issuer of the tenant's tokens.
-func (t *Tenant) Issuer() string { return t.cloud.options.environment.IssuerV2(string(t.ID)) }
+func (t *Tenant) Issuer() string { return t.cloud.environment.IssuerV2(string(t.ID)) }
 
 // Sign returns a token with exactly these claims, signed with the key that all
 // tenants share. It does not check that they make sense.
@@ -215,7 +215,7 @@ func (a *Application) edit(change func(*directory.Application)) *Application {
 // Trust adds a federated identity credential that names m by its tenant's
 // issuer and its principal (object) ID.
 func (a *Application) Trust(m *ManagedIdentity) *Application {
-	env := a.cloud.options.environment
+	env := a.cloud.environment
 	return a.AddFederatedIdentityCredential(directory.FederatedIdentityCredential{
 		Name: "trust-" + m.Name, Issuer: env.IssuerV2(string(m.Tenant)), Subject: string(m.ObjectID), Audiences: []string{env.TokenExchangeAudience},
 	})

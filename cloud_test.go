@@ -105,7 +105,7 @@ func TestMisusePanicsWithASentence(t *testing.T) {
 		`the tenant ID`:                         func() { w.AddTenant("contoso") },
 		`there is no tenant "nobody"`:           func() { w.Tenant("nobody") },
 		`there is no application "nobody"`:      func() { w.Application("nobody") },
-		`there is no managed identity`:          func() { w.Cloud.ManagedIdentity("nobody") },
+		`there is no managed identity`:          func() { w.ManagedIdentity("nobody") },
 		`there is no host "nobody"; there are:`: func() { w.Host("nobody") },
 		`there is no storage account "nobody"`:  func() { w.StorageAccount("nobody") },
 		`is the client ID of exporter already`:  func() { w.contoso.AddApplication("exporter") },

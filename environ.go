@@ -54,7 +54,7 @@ func (c *Cloud) certificateAuthority() (*pki.Authority, error) {
 // vouchedNames are the domains that the certificate authority may sign for: the
 // emulated ones, those of issuers, and nothing else.
 func (c *Cloud) vouchedNames() []string {
-	env := c.options.environment
+	env := c.environment
 	names := append([]string{env.BlobSuffix}, env.LoginAliases...)
 	names = append(names, c.issuers.Hosts()...)
 	slices.Sort(names)
@@ -167,8 +167,7 @@ func closeProxies(proxies map[string]*proxyListener) error {
 	defer cancel()
 	var errs []error
 	for _, p := range proxies {
-		errs = append(errs, p.Shutdown(ctx))
-		<-p.done
+		errs = append(errs, p.Shutdown(ctx), <-p.done)
 	}
 	return errors.Join(errs...)
 }

@@ -115,7 +115,7 @@ func New(opts ...Option) (*Cloud, error) {
 // settle fills in what the options left open. A scenario file wins over them.
 func (c *Cloud) settle() {
 	if s := c.scenario; s != nil {
-		c.options.environment = s.Environment()
+		c.environment = s.Environment()
 		c.seed = s.Seed
 		c.lifetimes = sts.Lifetimes(s.TokenLifetimes)
 	}
@@ -136,7 +136,7 @@ func (c *Cloud) settle() {
 
 // wire builds the services and says which host names they answer for.
 func (c *Cloud) wire() {
-	env := c.options.environment
+	env := c.environment
 	c.ring = token.NewRing(c.keys())
 	c.journal, c.faults = journal.New(c.limits), &fault.Plan{}
 	c.directory = directory.New(env.TokenExchangeAudience)

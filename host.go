@@ -29,7 +29,7 @@ type Host struct {
 
 // AddHost adds a place where code can run.
 func (c *Cloud) AddHost(name string, s Source) *Host {
-	must(c.addHost(imds.Host{Name: name, Source: s, ResourceID: scenario.HostResourceID(c.seed, "", name), Environment: c.options.environment}))
+	must(c.addHost(imds.Host{Name: name, Source: s, ResourceID: scenario.HostResourceID(c.seed, "", name), Environment: c.environment}))
 	return &Host{c, name}
 }
 
@@ -94,5 +94,5 @@ func (c *Cloud) passesThrough(hostname string) bool { return slices.Contains(c.p
 // regional reports whether a host is one of the regional endpoints of the public
 // cloud's token service, such as westeurope.login.microsoft.com.
 func (c *Cloud) regional(hostname string) bool {
-	return c.options.environment.Name == AzurePublic.Name && strings.HasSuffix(hostname, ".login.microsoft.com")
+	return c.environment.Name == AzurePublic.Name && strings.HasSuffix(hostname, ".login.microsoft.com")
 }

@@ -112,7 +112,7 @@ func Version() string {
 
 // Info lists what the cloud is made of.
 func (m manager) Info() control.Info {
-	info := control.Info{Version: Version(), Environment: m.options.environment.Name, Doors: m.serving.doors.byName()}
+	info := control.Info{Version: Version(), Environment: m.environment.Name, Doors: m.serving.doors.byName()}
 	if m.scenario != nil {
 		info.Scenario = m.scenario.Name
 	}

@@ -92,7 +92,7 @@ func (c *Cloud) loadHosts(s *scenario.Scenario) error {
 		if h.Tenant != "" {
 			tenant = c.Tenant(h.Tenant).ID
 		}
-		if err := c.addHost(imds.Host{Name: h.Name, Source: imds.Source(h.Source), ResourceID: h.ResourceID, Tenant: tenant, Environment: c.options.environment}); err != nil {
+		if err := c.addHost(imds.Host{Name: h.Name, Source: imds.Source(h.Source), ResourceID: h.ResourceID, Tenant: tenant, Environment: c.environment}); err != nil {
 			return err
 		}
 		for _, name := range h.Identities {

@@ -147,7 +147,7 @@ func (s *serving) https(l net.Listener) (func(context.Context) error, error) {
 	if err != nil {
 		return nil, err
 	}
-	login := s.cloud.options.environment.LoginHost
+	login := s.cloud.environment.LoginHost
 	return func(ctx context.Context) error {
 		return door.ServeTLS(ctx, l, s.cloud.router, authority, s.host, login)
 	}, nil

@@ -29,7 +29,7 @@ func (c *Cloud) addStorageAccount(a blob.Account) error {
 	}
 	c.directory.AddResource(directory.Resource{
 		Name: "Azure Storage", AppID: directory.StorageApp, TokenVersion: 1,
-		Identifiers: []string{"https://" + a.Name + "." + c.options.environment.BlobSuffix},
+		Identifiers: []string{"https://" + a.Name + "." + c.environment.BlobSuffix},
 	})
 	return nil
 }
@@ -38,7 +38,7 @@ func (c *Cloud) addStorageAccount(a blob.Account) error {
 func (c *Cloud) blobHosts() []string {
 	var hosts []string
 	for _, a := range c.blob.Accounts() {
-		hosts = append(hosts, a.Name+"."+c.options.environment.BlobSuffix)
+		hosts = append(hosts, a.Name+"."+c.environment.BlobSuffix)
 	}
 	return hosts
 }
@@ -56,7 +56,7 @@ func (c *Cloud) StorageAccount(name string) *StorageAccount {
 // Endpoint returns the URL of the account's Blob endpoint, without a trailing
 // slash.
 func (a *StorageAccount) Endpoint() string {
-	return "https://" + a.Name + "." + a.cloud.options.environment.BlobSuffix
+	return "https://" + a.Name + "." + a.cloud.environment.BlobSuffix
 }
 
 // PutBlob stores a blob, creating the container if need be.

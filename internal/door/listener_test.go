@@ -92,7 +92,7 @@ func exchange(t *testing.T, address, send string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
 	if _, err := io.WriteString(conn, send); err != nil {
 		t.Fatal(err)
@@ -223,7 +223,7 @@ func TestAClientThatGivesUpEndsItsRequest(t *testing.T) {
 			t.Errorf("after %v the journal has %+v", time.Since(start), entries)
 		}
 		cancel()
-		<-ended
+		_ = <-ended
 	})
 }
 
@@ -272,7 +272,7 @@ func TestAStoppingListenerWaitsForRequestsInFlight(t *testing.T) {
 			r.edge.Faults.Add(fault.Rule{Op: "imds.echo", Do: fault.Delay(tc.delay)})
 			l, cancel, ended := piped(t, func(ctx context.Context, l net.Listener) error { return ServeHTTP(ctx, l, r, "vm1") })
 			conn := l.dial()
-			defer conn.Close()
+			defer func() { _ = conn.Close() }()
 			start := time.Now()
 			_, _ = io.WriteString(conn, "GET /m HTTP/1.1\r\nHost: 169.254.169.254\r\nConnection: close\r\n\r\n")
 			synctest.Wait()

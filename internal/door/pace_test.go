@@ -43,7 +43,7 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 				t.Errorf("%s: cut off after %v, want %v", tc.name, elapsed, tc.want)
 			}
 			cancel()
-			<-ended
+			_ = <-ended
 		})
 	}
 }
@@ -53,14 +53,14 @@ func TestAClientThatDoesNotReadIsCutOff(t *testing.T) {
 		r := newRouter()
 		l, cancel, ended := piped(t, func(ctx context.Context, l net.Listener) error { return ServeHTTP(ctx, l, r, "vm1") })
 		conn := l.dial()
-		defer conn.Close()
+		defer func() { _ = conn.Close() }()
 		_, _ = fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: 169.254.169.254\r\nContent-Length: %d\r\n\r\n%s", edge.MaxBody, strings.Repeat("x", edge.MaxBody))
 		time.Sleep(2 * patience)
 		if got, err := io.ReadAll(conn); len(got) > 2*piece {
 			t.Errorf("%d bytes were waiting (%v)", len(got), err)
 		}
 		cancel()
-		<-ended
+		_ = <-ended
 	})
 }
 
@@ -70,7 +70,7 @@ func TestALongAnswerAndALongDelayAreNoReasonToHangUp(t *testing.T) {
 		r.edge.Faults.Add(fault.Rule{Op: "imds.echo", Do: fault.Delay(time.Hour)})
 		l, cancel, ended := piped(t, func(ctx context.Context, l net.Listener) error { return ServeHTTP(ctx, l, r, "vm1") })
 		conn := l.dial()
-		defer conn.Close()
+		defer func() { _ = conn.Close() }()
 		_, _ = fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: 169.254.169.254\r\nConnection: close\r\nContent-Length: %d\r\n\r\n", edge.MaxBody)
 		for range 16 {
 			time.Sleep(patience - time.Second)
@@ -91,6 +91,6 @@ func TestALongAnswerAndALongDelayAreNoReasonToHangUp(t *testing.T) {
 			t.Errorf("%d bytes came, then %v", total, err)
 		}
 		cancel()
-		<-ended
+		_ = <-ended
 	})
 }

@@ -187,7 +187,7 @@ func TestALoopbackServerMayAnswerBeforeItHasReadTheBody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	_, _ = fmt.Fprintf(conn, "POST %s/ HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nbegin", srv.URL)
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil || resp.StatusCode != http.StatusConflict {
@@ -202,7 +202,7 @@ func TestProtocolsAreSwitchedOnLoopbackOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	_, _ = io.WriteString(conn, "GET "+srv.URL+"/ HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: lines\r\n\r\n")
 	r := bufio.NewReader(conn)
 	resp, err := http.ReadResponse(r, nil)
@@ -308,7 +308,7 @@ func TestShutdownWaitsForRequestsInFlight(t *testing.T) {
 				p.Router.edge.Faults.Add(fault.Rule{Op: "imds.echo", Do: fault.Delay(3 * time.Second)})
 				l, _, ended := piped(t, func(_ context.Context, l net.Listener) error { return p.Serve(l) })
 				conn := l.dial()
-				defer conn.Close()
+				defer func() { _ = conn.Close() }()
 				got := make(chan string)
 				go func() {
 					_, _ = io.WriteString(conn, send)
@@ -322,7 +322,7 @@ func TestShutdownWaitsForRequestsInFlight(t *testing.T) {
 				if answered := strings.Contains(<-got, "200 OK"); answered != (limit == time.Minute) || (err == nil) != answered {
 					t.Errorf("limit %v: answered %v, error %v", limit, answered, err)
 				}
-				<-ended
+				_ = <-ended
 			})
 		}
 	}

@@ -110,7 +110,7 @@ func (t *Transport) emulate(req *http.Request, hostname string) (*http.Response,
 		closeBody(req)
 		return nil, err
 	}
-	defer in.Body.Close()
+	defer func() { _ = in.Body.Close() }()
 	stop := context.AfterFunc(req.Context(), func() { _ = in.Body.Close() }) // a body may be waiting for data
 	defer stop()
 	resp, err := t.Router.Serve(edge.Caller{Host: t.Host, TLS: req.URL.Scheme == "https"}, in)

@@ -204,8 +204,8 @@ func (p *Proxy) relay(conn *buffered, in *http.Request, address string) {
 		decline(conn, in, loopbackFailure.plain(address, err))
 		return
 	}
-	defer out.Close()
-	defer conn.Close()
+	defer func() { _ = out.Close() }()
+	defer func() { _ = conn.Close() }()
 	if _, err := io.WriteString(conn, established); err == nil {
 		splice(conn, out)
 	}

@@ -29,13 +29,13 @@ func TestConnectLeadsToPlainHTTPToo(t *testing.T) {
 
 func TestTunnelsToLoopbackPassTheEndOfEachSide(t *testing.T) {
 	l := listen(t)
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	go func() {
 		conn, err := l.Accept()
 		if err != nil {
 			return
 		}
-		defer conn.Close()
+		defer func() { _ = conn.Close() }()
 		asked, _ := io.ReadAll(conn) // until the client has nothing more to say
 		_, _ = fmt.Fprintf(conn, "you said %q", asked)
 	}()
@@ -43,7 +43,7 @@ func TestTunnelsToLoopbackPassTheEndOfEachSide(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	_, _ = fmt.Fprintf(conn, "CONNECT %s HTTP/1.1\r\nHost: x\r\n\r\nearly, ", l.Addr())
 	_, _ = io.WriteString(conn, "late")
 	_ = conn.(*net.TCPConn).CloseWrite()
@@ -111,7 +111,7 @@ func TestNothingIsLeftOfAClosedProxy(t *testing.T) {
 		}
 	}
 	_ = p.Close()
-	<-ended
+	_ = <-ended
 	for _, conn := range append(open, <-accepted) {
 		_, _ = io.Copy(io.Discard, conn) // ends because the proxy has let go
 		_ = conn.Close()
@@ -144,6 +144,6 @@ func TestAnInterruptedClientEndsItsRequestBehindConnect(t *testing.T) {
 			t.Errorf("after %v the journal has %+v", time.Since(start), entries)
 		}
 		_ = p.Close()
-		<-ended
+		_ = <-ended
 	})
 }

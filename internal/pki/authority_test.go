@@ -32,12 +32,12 @@ func authority(t *testing.T) *Authority {
 // sni says whether it tells the server so.
 func dial(t *testing.T, a *Authority, fallback, name string, sni bool, client *tls.Config) (tls.ConnectionState, error) {
 	near, far := net.Pipe()
-	defer near.Close()
+	defer func() { _ = near.Close() }()
 	server := tls.Server(far, a.TLSConfig(fallback))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		defer server.Close()
+		defer func() { _ = server.Close() }()
 		_ = server.HandshakeContext(t.Context())
 	}()
 	client.RootCAs = x509.NewCertPool()
