@@ -1,0 +1,77 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fakeentra/fakeentra/emulator/control"
+	"github.com/fakeentra/fakeentra/emulator/journal"
+)
+
+func journalCommand() *cobra.Command {
+	var (
+		p      plane
+		f      control.Filter
+		ops    []string
+		asJSON bool
+	)
+	cmd := &cobra.Command{
+		Use:   "journal [flags]",
+		Short: "show what a running cloud was asked, and why it answered so",
+		Example: `  fakeentra journal --refused
+  fakeentra journal --control http://127.0.0.1:8090 --op sts.token --json`,
+		Long: `Shows what was asked of a cloud that "fakeentra serve" runs, one line for each
+request: its number, the operation, the status of the answer, the host that
+asked, and why it was refused. Tokens and secrets are left out.`,
+		DisableFlagsInUseLine: true,
+		Args:                  noArguments,
+		ValidArgsFunction:     cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := p.client()
+			if err != nil {
+				return err
+			}
+			for _, op := range ops {
+				f.Ops = append(f.Ops, journal.Op(op))
+			}
+			log, err := client.Journal(cmd.Context(), f)
+			if err != nil {
+				return p.explain(err)
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), jsonLog(log))
+			}
+			_, err = io.WriteString(cmd.OutOrStdout(), log.String())
+			return err
+		},
+	}
+	p.flags(cmd)
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringArrayVar(&ops, "op", nil, "show this `OPERATION` only, such as sts.token; may be repeated")
+	flags.StringVar(&f.Host, "host", "", "show requests from the host `NAME` only")
+	flags.BoolVar(&f.Refused, "refused", false, "show refusals only")
+	flags.BoolVar(&asJSON, "json", false, "print whole requests and answers as JSON")
+	return cmd
+}
+
+// jsonLog has the form that the control plane gives to a log.
+func jsonLog(log journal.Log) any {
+	type dropped struct {
+		Entries int `json:"entries"`
+		Bytes   int `json:"bytes"` // estimated
+	}
+	return struct {
+		Entries []journal.Entry `json:"entries"`
+		Dropped dropped         `json:"dropped"`
+	}{log.Entries, dropped(log.Dropped)}
+}
+
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}

@@ -1,0 +1,7 @@
+// Command fakeentra serves an emulated Microsoft Entra to programs in any
+// language: on network listeners, or to one command that it runs.
+package main
+
+import "os"
+
+func main() { os.Exit(execute(os.Args[1:])) }

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use: "fakeentra COMMAND",
+		Example: `  fakeentra run -- go test ./...
+  fakeentra serve --scenario msi-fic-blob`,
+		Long: `An offline stand-in for Microsoft Entra workload identity federation: the
+managed identity endpoint of a host, the token endpoint of a tenant, and Blob
+storage that honours the tokens. Nothing leaves this machine. Its keys protect
+nothing: do not expose it to a network that you do not own.`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownCommand(cmd, args[0])
+			}
+			return nil
+		},
+		SilenceErrors:         true,
+		SilenceUsage:          true,
+		DisableFlagsInUseLine: true,
+		CompletionOptions:     cobra.CompletionOptions{DisableDefaultCmd: true},
+	}
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { cmd.Print(help(cmd)) })
+	root.SetOut(os.Stdout)
+	root.SetErr(os.Stderr)
+	root.SetFlagErrorFunc(flagError)
+	root.SetHelpCommand(helpCommand())
+	root.AddCommand(demoCommand(), serveCommand(), runCommand(), checkCommand(), journalCommand(), healthCommand(), versionCommand(), completionCommand())
+	return root
+}
+
+// execute runs the program and returns its exit code.
+func execute(args []string) int {
+	root := rootCommand()
+	root.SetArgs(args)
+	cmd, err := root.ExecuteC()
+	return report(os.Stderr, cmd, err)
+}
+
+// unknownCommand refuses a word that is no command of cmd.
+func unknownCommand(cmd *cobra.Command, word string) error {
+	hint := "fakeentra --help lists the commands"
+	if like := cmd.Root().SuggestionsFor(word); len(like) > 0 {
+		hint = "did you mean " + strings.Join(like, " or ") + "?"
+	}
+	return usage(hint, "there is no command %q", word)
+}
+
+// flagError refuses flags. A command that does not exist has none, so that is
+// said instead.
+func flagError(cmd *cobra.Command, err error) error {
+	if args := cmd.Flags().Args(); !cmd.HasParent() && len(args) > 0 {
+		return unknownCommand(cmd, args[0])
+	}
+	hint := cmd.CommandPath() + " --help lists the flags"
+	if wrong, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		return usage(hint, "--%s is %q; expected true or false", wrong.GetFlag().Name, wrong.GetValue()) // other kinds take any text
+	}
+	return usage(hint, "%v", err)
+}
+
+// noArguments refuses words that are not flags.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return usage(cmd.CommandPath()+" --help lists the flags", "%s takes no arguments, but there is %q", cmd.Name(), args[0])
+}

@@ -1,0 +1,239 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fakeentra/fakeentra"
+)
+
+// A server is what serve is told.
+type server struct {
+	start
+	listen    fakeentra.Listen
+	caOut     string
+	readyFile string
+}
+
+func serveCommand() *cobra.Command {
+	s := &server{}
+	cmd := &cobra.Command{
+		Use:   "serve [flags]",
+		Short: "serve a cloud on network listeners until stopped",
+		Example: `  fakeentra serve                                # prints what to paste
+  fakeentra serve --scenario my.yaml --proxy 127.0.0.1:8888 --ready-file up`,
+		Long: `Serves a cloud until it is interrupted or terminated. It prints a line for each
+door, and "export" lines that lead the programs of another shell to the proxy:
+they keep their production URLs. All of it can be pasted into a shell.
+
+Doors are at loopback addresses, with free ports, unless an ADDR says otherwise,
+as in 127.0.0.1:8080. An empty one, as in --imds "", keeps a door shut.
+
+The certificate authority is a new one at every start. The key that tokens are
+signed with is kept in the user's state folder, $XDG_STATE_HOME/fakeentra or
+~/.local/state/fakeentra (macOS: ~/Library/Application Support/fakeentra,
+Windows: %LocalAppData%\fakeentra), for the user alone.`,
+		Args:                  noArguments,
+		DisableFlagsInUseLine: true,
+		RunE:                  func(cmd *cobra.Command, _ []string) error { return s.serve(cmd) },
+		ValidArgsFunction:     cobra.NoFileCompletions,
+	}
+	s.flags(cmd)
+	const free = "127.0.0.1:0"
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringVar(&s.listen.HTTPS, "https", free, "`ADDR` for login hosts and storage accounts, by SNI")
+	f.StringVar(&s.listen.IMDS, "imds", free, "`ADDR` for the managed identity endpoint of the host")
+	f.StringVar(&s.listen.Proxy, "proxy", free, "`ADDR` for a forward proxy that answers for every emulated name")
+	f.StringVar(&s.listen.Control, "control", free, "`ADDR` for journal, faults, clock, keys and reset")
+	f.StringVar(&s.caOut, "ca-out", "", "`FILE` to write the certificate authority's certificate to")
+	f.StringVar(&s.readyFile, "ready-file", "", "`FILE` that holds all of this as JSON while everything listens")
+	return cmd
+}
+
+func (s *server) serve(cmd *cobra.Command) (err error) {
+	if err := s.check(); err != nil {
+		return err
+	}
+	cloud, host, err := s.cloud(cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, cloud.Close()) }()
+	if err := s.forget(); err != nil {
+		return failed("", "cannot replace the ready file %s: %v", s.readyFile, cause(err))
+	}
+	ctx, stop := signal.NotifyContext(cmd.Context(), endingSignals()...)
+	defer stop()
+	context.AfterFunc(ctx, stop) // the second signal ends the process at once
+	var announced error
+	s.listen.Host = host
+	s.listen.Ready = func(doors fakeentra.Doors) {
+		if announced = s.announce(cmd, cloud, doors); announced != nil {
+			stop()
+		}
+	}
+	err = cloud.Serve(ctx, s.listen)
+	return errors.Join(announced, err, s.forget())
+}
+
+// forget removes the ready file, which is there only while everything listens.
+func (s *server) forget() error {
+	if s.readyFile == "" {
+		return nil
+	}
+	if err := os.Remove(s.readyFile); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// check refuses addresses that nothing could listen on.
+func (s *server) check() error {
+	open := false
+	for _, a := range []struct{ flag, address string }{
+		{"https", s.listen.HTTPS}, {"imds", s.listen.IMDS}, {"proxy", s.listen.Proxy}, {"control", s.listen.Control},
+	} {
+		if a.address == "" {
+			continue
+		}
+		open = true
+		_, port, err := net.SplitHostPort(a.address)
+		if err == nil {
+			_, err = strconv.ParseUint(port, 10, 16)
+		}
+		if err != nil {
+			return usage("for instance 127.0.0.1:8080, or 127.0.0.1:0 for a free port", "--%s is %q; expected an address and a port", a.flag, a.address)
+		}
+	}
+	if !open {
+		return usage("leave out one of --https, --imds, --proxy and --control", "every door is shut")
+	}
+	return nil
+}
+
+// A ready says all that a client of the doors needs to know. It is what the
+// ready file holds, with the members https, imds, proxy, control and host of
+// the doors that are open.
+type ready struct {
+	fakeentra.Doors
+	Scenario string            `json:"scenario"`
+	CA       string            `json:"ca,omitempty"`     // name of a file
+	Bundle   string            `json:"bundle,omitempty"` // likewise, with the certificates of this machine
+	Environ  map[string]string `json:"environ"`
+
+	exports []string // Environ in order
+}
+
+// announce prints the doors when everything listens.
+func (s *server) announce(cmd *cobra.Command, cloud *fakeentra.Cloud, doors fakeentra.Doors) error {
+	r := ready{Doors: doors, Scenario: s.scenario, Environ: map[string]string{}}
+	if err := s.certificates(cmd.ErrOrStderr(), cloud, &r); err != nil {
+		return err
+	}
+	r.exports = doors.Environ(r.CA, r.Bundle)
+	if doors.Control != "" {
+		r.exports = append(r.exports, controlVariable+"="+doors.Control)
+	}
+	for _, v := range r.exports {
+		name, value, _ := strings.Cut(v, "=")
+		r.Environ[name] = value
+	}
+	if err := s.writeReady(r); err != nil {
+		return err
+	}
+	if _, err := io.WriteString(cmd.OutOrStdout(), r.String()); err != nil {
+		return failed("", "cannot print the doors: %v", cause(err))
+	}
+	return nil
+}
+
+// certificates writes what clients must trust.
+func (s *server) certificates(warnings io.Writer, cloud *fakeentra.Cloud, r *ready) (err error) {
+	if r.CA, r.Bundle, err = cloud.CertificateFiles(); err != nil {
+		f := explain(err)
+		warn(warnings, f.hint, "%s", f.text)
+	}
+	if s.caOut == "" {
+		return nil
+	}
+	if err := writeOpenly(s.caOut, cloud.CAPEM()); err != nil {
+		return failed("name a file that can be written", "cannot write the certificate to %s: %v", s.caOut, cause(err))
+	}
+	r.CA, err = filepath.Abs(s.caOut)
+	return err
+}
+
+// writeOpenly writes a file that everybody may read, whatever the umask is. It
+// keeps the file that is there, which may be all that is mounted of a folder.
+func writeOpenly(path string, content []byte) error {
+	if err := os.WriteFile(path, content, 0o644); err != nil {
+		return err
+	}
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+		return err
+	}
+	return os.Chmod(path, 0o644)
+}
+
+func (s *server) writeReady(r ready) error {
+	if s.readyFile == "" {
+		return nil
+	}
+	content, err := json.MarshalIndent(r, "", "  ")
+	if err == nil {
+		err = replaceFile(s.readyFile, append(content, '\n'))
+	}
+	if err != nil {
+		return failed("name a file in a folder that can be written", "cannot write the ready file %s: %v", s.readyFile, cause(err))
+	}
+	return nil
+}
+
+// String returns lines for a shell: comments, and what to export.
+func (r ready) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# fakeentra serves %s\n", r.Scenario)
+	metadata := "managed identities of " + r.Host
+	if r.Host == "" {
+		metadata = "managed identities, but the scenario has no host"
+	}
+	for _, d := range []struct{ name, url, what string }{
+		{"https", r.HTTPS, "login hosts and storage accounts, by SNI"},
+		{"imds", r.IMDS, metadata},
+		{"proxy", r.Proxy, "all of these, under their production URLs"},
+		{"control", r.Control, "journal, faults, clock, keys, reset"},
+	} {
+		if d.url != "" {
+			fmt.Fprintf(&b, "# %-7s  %-24s  %s\n", d.name, d.url, d.what)
+		}
+	}
+	for _, v := range r.exports {
+		name, value, _ := strings.Cut(v, "=")
+		fmt.Fprintf(&b, "export %s=%s\n", name, shellWord(value))
+	}
+	return b.String()
+}
+
+// shellWord quotes what a shell would take apart.
+func shellWord(s string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/:.,_-@%+", r)
+	}
+	if s != "" && strings.TrimFunc(s, plain) == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fakeentra/fakeentra/emulator/control"
+)
+
+// A served is a cloud that another process serves.
+type served struct {
+	ready
+	process   *exec.Cmd
+	stdout    *bufio.Scanner
+	stderr    strings.Builder
+	readyFile string
+	folder    string // for temporary files
+}
+
+// startServe waits for the last line that is printed.
+func startServe(t *testing.T, args ...string) *served {
+	t.Helper()
+	s := &served{readyFile: filepath.Join(t.TempDir(), "up"), folder: t.TempDir()}
+	s.process = exec.CommandContext(t.Context(), "fakeentra", append([]string{"serve", "--ready-file", s.readyFile}, args...)...)
+	s.process.Env = append(os.Environ(), "XDG_STATE_HOME="+t.TempDir(), "LocalAppData="+t.TempDir(), "TMPDIR="+s.folder, "TMP="+s.folder)
+	s.process.Stderr = &s.stderr
+	stdout, err := s.process.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.stdout = bufio.NewScanner(stdout)
+	if err := s.process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for s.stdout.Scan() && !strings.HasPrefix(s.stdout.Text(), "export FAKEENTRA_CONTROL=") {
+	}
+	content, err := os.ReadFile(s.readyFile)
+	if err != nil {
+		t.Fatalf("%v; standard error:\n%s", err, s.stderr.String())
+	}
+	if err := json.Unmarshal(content, &s.ready); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// direct returns a client that finds every name at the doors.
+func (s *served) direct(t *testing.T) *http.Client {
+	at := func(_ context.Context, network, address string) (net.Conn, error) {
+		door := s.HTTPS
+		if strings.HasPrefix(address, "169.254.169.254:") {
+			door = s.IMDS
+		}
+		u, err := url.Parse(door)
+		if err != nil {
+			return nil, err
+		}
+		return net.Dial(network, u.Host)
+	}
+	return &http.Client{Timeout: deadline, Transport: &http.Transport{DialContext: at, TLSClientConfig: &tls.Config{RootCAs: trusting(t, s.CA)}}}
+}
+
+// proxied returns a client that asks the proxy for everything.
+func (s *served) proxied(t *testing.T) *http.Client {
+	proxy, err := url.Parse(s.Proxy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &http.Client{Timeout: deadline, Transport: &http.Transport{Proxy: http.ProxyURL(proxy), TLSClientConfig: &tls.Config{RootCAs: trusting(t, s.Bundle)}}}
+}
+
+func TestServeAnswersAtEveryDoor(t *testing.T) {
+	s := startServe(t)
+	want := []string{"2026/q1.csv", "q1.csv", "q2.csv"}
+	for name, hc := range map[string]*http.Client{"https and imds": s.direct(t), "proxy": s.proxied(t)} {
+		got, err := listBlobs(hc)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: blobs (-want +got):\n%s", name, diff)
+		}
+	}
+	if _, err := managedIdentityToken(&http.Client{Timeout: deadline}, s.IMDS); err != nil {
+		t.Errorf("the managed identity endpoint, by the listener's own address: %v", err)
+	}
+	log, err := control.NewClient(s.Control, nil).Journal(t.Context(), control.Filter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := len(log.Entries); got != 7 {
+		t.Errorf("the journal has %d entries, want 3 of each client and one more:\n%s", got, log)
+	}
+}
+
+func TestServePrintsWhatTheReadyFileHolds(t *testing.T) {
+	s := startServe(t, "--scenario", "two-identities")
+	want := map[string]string{
+		"HTTP_PROXY": s.Proxy, "HTTPS_PROXY": s.Proxy, "http_proxy": s.Proxy, "https_proxy": s.Proxy,
+		"NO_PROXY": "localhost,127.0.0.1,::1", "no_proxy": "localhost,127.0.0.1,::1", "NODE_USE_ENV_PROXY": "1",
+		"NODE_EXTRA_CA_CERTS": s.CA, "DENO_CERT": s.CA, "SSL_CERT_FILE": s.Bundle, "REQUESTS_CA_BUNDLE": s.Bundle, "CURL_CA_BUNDLE": s.Bundle,
+		"FAKEENTRA_CONTROL": s.Control,
+	}
+	if diff := cmp.Diff(want, s.Environ); diff != "" {
+		t.Errorf("environ (-want +got):\n%s", diff)
+	}
+	if s.Host != "vm1" || s.ready.Scenario != "two-identities" {
+		t.Errorf("host %q of %q, want vm1 of two-identities", s.Host, s.ready.Scenario)
+	}
+}
+
+func TestServeEndsCleanlyWhenItIsTerminated(t *testing.T) {
+	for _, sig := range endingSignals() {
+		t.Run(fmt.Sprint(sig), func(t *testing.T) {
+			s := startServe(t)
+			if _, err := listBlobs(s.proxied(t)); err != nil { // leaves connections open
+				t.Fatal(err)
+			}
+			if err := s.process.Process.Signal(sig); err != nil {
+				t.Skip(err) // this system cannot send it
+			}
+			if s.stdout.Scan() {
+				t.Errorf("it prints %q", s.stdout.Text())
+			}
+			if err := s.process.Wait(); err != nil || s.stderr.Len() > 0 {
+				t.Errorf("%v; standard error:\n%s", err, s.stderr.String())
+			}
+			if _, err := os.Stat(s.readyFile); !os.IsNotExist(err) {
+				t.Errorf("the ready file is still there: %v", err)
+			}
+			if left, err := os.ReadDir(s.folder); err != nil || len(left) > 0 {
+				t.Errorf("temporary files are left: %v, %v", left, err)
+			}
+		})
+	}
+}
+
+func TestServeKeepsAReadyFileOnlyWhileItListens(t *testing.T) {
+	stale := filepath.Join(t.TempDir(), "up")
+	if err := os.WriteFile(stale, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("fakeentra", "serve", "--fresh-keys", "--ready-file", stale, "--imds", busyAddress(t)).CombinedOutput()
+	if err == nil {
+		t.Fatalf("it started: %s", out)
+	}
+	if _, err := os.Stat(stale); !os.IsNotExist(err) {
+		t.Errorf("the ready file of an earlier start is still there: %v", err)
+	}
+}
+
+func TestWordsAreQuotedForAShell(t *testing.T) {
+	for _, c := range []struct{ in, want string }{
+		{"http://127.0.0.1:80", "http://127.0.0.1:80"},
+		{"", "''"},
+		{"/tmp/my files/ca.pem", "'/tmp/my files/ca.pem'"},
+		{"it's $HOME", `'it'\''s $HOME'`},
+	} {
+		if got := shellWord(c.in); got != c.want {
+			t.Errorf("shellWord(%q) = %s, want %s", c.in, got, c.want)
+		}
+	}
+}
+
+func TestSecondSignalEndsServeAtOnce(t *testing.T) {
+	s := startServe(t)
+	u, err := url.Parse(s.IMDS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	busy, err := net.Dial("tcp", u.Host) // a request that never ends keeps the door open
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = busy.Close() }()
+	if _, err := fmt.Fprintf(busy, "POST /metadata HTTP/1.1\r\nHost: 169.254.169.254\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(busy).ReadString('\n'); err != nil || !strings.Contains(line, "100") {
+		t.Skipf("the request is not being answered: %q, %v", line, err)
+	}
+	for range 2 {
+		if err := s.process.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Skip(err)
+		}
+		for { // the first one is noticed when the listener is closed
+			c, err := net.Dial("tcp", u.Host)
+			if err != nil {
+				break
+			}
+			_ = c.Close()
+		}
+	}
+	if err := s.process.Wait(); err == nil || !strings.Contains(err.Error(), "terminated") {
+		t.Errorf("it ended with %v, want to be terminated", err)
+	}
+}
