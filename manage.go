@@ -19,12 +19,11 @@ import (
 func (s *serving) control(l net.Listener) (func(context.Context) error, error) {
 	server := &http.Server{Handler: control.Handler(manager{s.cloud, s}), ReadHeaderTimeout: grace}
 	return func(ctx context.Context) error {
-		stop := context.AfterFunc(ctx, func() { shutdown(server.Shutdown) })
-		defer stop()
-		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			return err
+		err := until(ctx, func() error { return server.Serve(l) }, server.Shutdown)
+		if errors.Is(err, http.ErrServerClosed) {
+			return nil
 		}
-		return nil
+		return err
 	}, nil
 }
 

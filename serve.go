@@ -164,14 +164,23 @@ func (s *serving) proxy(l net.Listener) (func(context.Context) error, error) {
 	}
 	p := &door.Proxy{Router: s.cloud.router, Authority: authority, Host: s.host, NoMetadata: s.host != "" && s.cloud.Host(s.host).source() == NoSource}
 	return func(ctx context.Context) error {
-		stop := context.AfterFunc(ctx, func() { shutdown(p.Shutdown) })
-		defer stop()
-		return p.Serve(l)
+		return until(ctx, func() error { return p.Serve(l) }, p.Shutdown)
 	}, nil
 }
 
-func shutdown(stop func(context.Context) error) {
-	ctx, cancel := context.WithTimeout(context.Background(), grace)
-	defer cancel()
-	_ = stop(ctx) // what is still open after the grace is closed with the process
+// until serves until ctx is done, and returns when requests in flight have been
+// answered: serve itself returns as soon as stop begins.
+func until(ctx context.Context, serve func() error, stop func(context.Context) error) error {
+	stopped := make(chan struct{})
+	undo := context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+		defer cancel()
+		_ = stop(limit) // what is still open after the grace is closed with the process
+	})
+	err := serve()
+	if !undo() {
+		<-stopped
+	}
+	return err
 }
