@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -176,34 +178,80 @@ func TestWordsAreQuotedForAShell(t *testing.T) {
 	}
 }
 
+// openRequest sends a request whose body is yet to come, and returns when it is
+// being answered.
+func openRequest(t *testing.T, door, target, host string) (net.Conn, *bufio.Reader) {
+	t.Helper()
+	u, err := url.Parse(door)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.Dial("tcp", u.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	if err := c.SetDeadline(time.Now().Add(deadline)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n", target, host); err != nil {
+		t.Fatal(err)
+	}
+	r := bufio.NewReader(c)
+	for _, want := range []string{"HTTP/1.1 100 Continue\r\n", "\r\n"} {
+		if line, err := r.ReadString('\n'); line != want {
+			t.Fatalf("the server says %q (%v), want %q", line, err, want)
+		}
+	}
+	return c, r
+}
+
+// terminate asks for the end, and returns when it is under way.
+func (s *served) terminate(t *testing.T, door string) {
+	t.Helper()
+	if err := s.process.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Skip(err) // this system cannot send it
+	}
+	for end := time.Now().Add(deadline); time.Now().Before(end); {
+		if _, err := http.Get(door); errors.Is(err, syscall.ECONNREFUSED) {
+			return
+		}
+	}
+	t.Fatal("the door stays open")
+}
+
+func TestServeAnswersWhatIsInFlightBeforeItEnds(t *testing.T) {
+	for name, open := range map[string]func(*served) (door, target, host string){
+		"imds": func(s *served) (string, string, string) { return s.IMDS, "/metadata", "169.254.169.254" },
+		"proxy": func(s *served) (string, string, string) {
+			return s.Proxy, "http://169.254.169.254/metadata", "169.254.169.254"
+		},
+		"control": func(s *served) (string, string, string) { return s.Control, "/reset", "localhost" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := startServe(t)
+			door, target, host := open(s)
+			c, r := openRequest(t, door, target, host)
+			s.terminate(t, door)
+			if _, err := c.Write([]byte("{}")); err != nil {
+				t.Fatal(err)
+			}
+			if line, err := r.ReadString('\n'); !strings.HasPrefix(line, "HTTP/1.1 ") {
+				t.Errorf("the answer is %q (%v)", line, err)
+			}
+			if err := s.process.Wait(); err != nil {
+				t.Errorf("%v; standard error:\n%s", err, s.stderr.String())
+			}
+		})
+	}
+}
+
 func TestSecondSignalEndsServeAtOnce(t *testing.T) {
 	s := startServe(t)
-	u, err := url.Parse(s.IMDS)
-	if err != nil {
+	openRequest(t, s.IMDS, "/metadata", "169.254.169.254") // is waited for, but not then
+	s.terminate(t, s.IMDS)
+	if err := s.process.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
-	}
-	busy, err := net.Dial("tcp", u.Host) // a request that never ends keeps the door open
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = busy.Close() }()
-	if _, err := fmt.Fprintf(busy, "POST /metadata HTTP/1.1\r\nHost: 169.254.169.254\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"); err != nil {
-		t.Fatal(err)
-	}
-	if line, err := bufio.NewReader(busy).ReadString('\n'); err != nil || !strings.Contains(line, "100") {
-		t.Skipf("the request is not being answered: %q, %v", line, err)
-	}
-	for range 2 {
-		if err := s.process.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Skip(err)
-		}
-		for { // the first one is noticed when the listener is closed
-			c, err := net.Dial("tcp", u.Host)
-			if err != nil {
-				break
-			}
-			_ = c.Close()
-		}
 	}
 	if err := s.process.Wait(); err == nil || !strings.Contains(err.Error(), "terminated") {
 		t.Errorf("it ended with %v, want to be terminated", err)
