@@ -59,8 +59,8 @@ func (w world) credential(client *http.Client, tenant *fakeentra.Tenant) (*azide
 	return azidentity.NewClientAssertionCredential(string(tenant.ID), string(w.exporter.ClientID), assertion, &azidentity.ClientAssertionCredentialOptions{ClientOptions: options})
 }
 
-func listBlobs(ctx context.Context, client *http.Client, account *fakeentra.StorageAccount, credential azcore.TokenCredential) ([]string, error) {
-	blobs, err := azblob.NewClient(account.Endpoint(), credential, &azblob.ClientOptions{ClientOptions: azcore.ClientOptions{Transport: client, Retry: policy.RetryOptions{MaxRetries: -1}}})
+func listBlobs(ctx context.Context, client *http.Client, endpoint string, credential azcore.TokenCredential) ([]string, error) {
+	blobs, err := azblob.NewClient(endpoint, credential, &azblob.ClientOptions{ClientOptions: azcore.ClientOptions{Transport: client, Retry: policy.RetryOptions{MaxRetries: -1}}})
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +92,7 @@ func TestTheAnnouncementWithAzidentity(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := listBlobs(t.Context(), w.vm.Client(), w.account, credential)
+	got, err := listBlobs(t.Context(), w.vm.Client(), w.account.Endpoint(), credential)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +153,7 @@ func TestTheAnnouncementWithMSAL(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := listBlobs(t.Context(), w.vm.Client(), w.account, m)
+	got, err := listBlobs(t.Context(), w.vm.Client(), w.account.Endpoint(), m)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +172,7 @@ func TestTheClassicMistakeIsRefusedAndExplained(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = listBlobs(t.Context(), w.vm.Client(), w.account, credential)
+	_, err = listBlobs(t.Context(), w.vm.Client(), w.account.Endpoint(), credential)
 	var failed *azidentity.AuthenticationFailedError
 	if !errors.As(err, &failed) || !strings.Contains(err.Error(), "AADSTS700213") {
 		t.Fatalf("error %v, want AADSTS700213", err)
@@ -193,7 +193,7 @@ func TestWithoutARoleTheListIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = listBlobs(t.Context(), w.vm.Client(), w.account, credential)
+	_, err = listBlobs(t.Context(), w.vm.Client(), w.account.Endpoint(), credential)
 	var status *azcore.ResponseError
 	if !errors.As(err, &status) || status.StatusCode != 403 || status.ErrorCode != "AuthorizationPermissionMismatch" {
 		t.Fatalf("error %v, want 403 AuthorizationPermissionMismatch", err)
@@ -209,12 +209,12 @@ func TestAccessAcrossTenants(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := listBlobs(t.Context(), w.vm.Client(), account, credential); err == nil || !strings.Contains(err.Error(), "AADSTS7000229") {
+	if _, err := listBlobs(t.Context(), w.vm.Client(), account.Endpoint(), credential); err == nil || !strings.Contains(err.Error(), "AADSTS7000229") {
 		t.Fatalf("without consent: %v, want AADSTS7000229", err)
 	}
 	fabrikam.Consent(w.exporter)
 	account.Grant(w.exporter, fakeentra.StorageBlobDataReader)
-	got, err := listBlobs(t.Context(), w.vm.Client(), account, credential)
+	got, err := listBlobs(t.Context(), w.vm.Client(), account.Endpoint(), credential)
 	if err != nil || !slices.Equal(got, []string{"far.csv"}) {
 		t.Fatalf("with consent: %v, %v", got, err)
 	}
@@ -225,7 +225,7 @@ func TestAccessAcrossTenants(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := listBlobs(t.Context(), w.vm.Client(), w.account, credential); err == nil || !strings.Contains(err.Error(), "AADSTS700236") {
+	if _, err := listBlobs(t.Context(), w.vm.Client(), w.account.Endpoint(), credential); err == nil || !strings.Contains(err.Error(), "AADSTS700236") {
 		t.Fatalf("an identity of another tenant: %v, want AADSTS700236", err)
 	}
 }

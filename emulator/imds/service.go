@@ -75,7 +75,7 @@ func New(d *directory.Directory, issuer Issuer) *Service {
 	s := &Service{directory: d, issuer: issuer}
 	vm := s.vmRoutes()
 	s.tables = map[Source]*edge.Table{IMDS: edge.NewTable(true, vm)}
-	s.fallback = edge.Route{Op: "imds.unknown", Do: s.unknown, Fidelity: edge.Approximate, Source: "imds, section Errors and debugging; swagger for the form of the body"}
+	s.fallback = edge.Route{Op: "imds.unknown", Do: s.unknown, Fidelity: edge.Approximate, Source: "Microsoft: Azure Instance Metadata Service, Errors and debugging; IMDS swagger 2023-07-01 for the form of the body"}
 	s.routes = append(vm, s.fallback)
 	s.Reset()
 	return s

@@ -18,13 +18,13 @@ const server = "IMDS/150.870.65.1854"
 // Azure/azure-workload-identity pkg/proxy/proxy.go.
 func (s *Service) vmRoutes() []edge.Route {
 	return []edge.Route{
-		{Op: "imds.token", Method: "GET", Path: "/metadata/identity/oauth2/token", Do: guarded(s.token), Fidelity: edge.Faithful, Source: "vm-token, swagger; recorded answers"},
-		{Op: "imds.versions", Method: "GET", Path: "/metadata/versions", Do: guarded(s.apiVersions), Fidelity: edge.Faithful, Source: "imds, section Versions"},
-		{Op: "imds.identity-info", Method: "GET", Path: "/metadata/identity/info", Do: guarded(s.identityInfo), Fidelity: edge.Faithful, Source: "swagger"},
-		{Op: "imds.platform-metadata", Path: "/metadata/identity/getplatformmetadata", Do: guarded(s.platformMetadata), Fidelity: edge.Approximate, Source: "MSAL.NET ManagedIdentity/V2/ImdsV2ManagedIdentitySource.cs"},
-		{Op: "imds.platform-metadata", Path: "/metadata/identity/issuecredential", Do: guarded(s.platformMetadata), Fidelity: edge.Approximate, Source: "MSAL.NET ManagedIdentity/V2/ImdsV2ManagedIdentitySource.cs"},
-		{Op: "imds.instance", Method: "GET", Path: "/metadata/instance", Do: guarded(s.instance), Fidelity: edge.Stub, Source: "imds, section Instance metadata"},
-		{Op: "imds.instance", Method: "GET", Path: "/metadata/instance/compute", Do: guarded(s.compute), Fidelity: edge.Stub, Source: "imds, section Instance metadata"},
+		{Op: "imds.token", Method: "GET", Path: "/metadata/identity/oauth2/token", Do: guarded(s.token), Fidelity: edge.Faithful, Source: "Microsoft: How to use managed identities on a VM to acquire a token; IMDS swagger 2023-07-01; recorded answers"},
+		{Op: "imds.versions", Method: "GET", Path: "/metadata/versions", Do: guarded(s.apiVersions), Fidelity: edge.Faithful, Source: "Microsoft: Azure Instance Metadata Service, Versions"},
+		{Op: "imds.identity-info", Method: "GET", Path: "/metadata/identity/info", Do: guarded(s.identityInfo), Fidelity: edge.Faithful, Source: "IMDS swagger 2023-07-01"},
+		{Op: "imds.platform-metadata", Path: "/metadata/identity/getplatformmetadata", Do: guarded(s.platformMetadata), Fidelity: edge.Approximate, Source: "source of MSAL.NET (ImdsV2ManagedIdentitySource); switched off as on hosts without IMDSv2"},
+		{Op: "imds.platform-metadata", Path: "/metadata/identity/issuecredential", Do: guarded(s.platformMetadata), Fidelity: edge.Approximate, Source: "source of MSAL.NET (ImdsV2ManagedIdentitySource); switched off as on hosts without IMDSv2"},
+		{Op: "imds.instance", Method: "GET", Path: "/metadata/instance", Do: guarded(s.instance), Fidelity: edge.Stub, Source: "Microsoft: Azure Instance Metadata Service, Instance metadata"},
+		{Op: "imds.instance", Method: "GET", Path: "/metadata/instance/compute", Do: guarded(s.compute), Fidelity: edge.Stub, Source: "Microsoft: Azure Instance Metadata Service, Instance metadata"},
 	}
 }
 
