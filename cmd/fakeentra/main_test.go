@@ -22,6 +22,9 @@ var update = flag.Bool("update", false, "rewrite usage.txt and the scripts to wh
 // TestMain makes this test binary the program, and a client of what it serves,
 // when it is called by their names. Both are in PATH.
 func TestMain(m *testing.M) {
+	if err := os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE")); err != nil { // every process would sleep for a second
+		panic(err)
+	}
 	testscript.Main(m, map[string]func(){"fakeentra": main, "client": client})
 }
 
@@ -31,6 +34,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("XDG_STATE_HOME", filepath.Join(e.WorkDir, "state"))
 			e.Setenv("LocalAppData", filepath.Join(e.WorkDir, "state"))
+			e.Setenv("GORACE", os.Getenv("GORACE"))
 			e.Setenv("BUSY", busyAddress(t))
 			return nil
 		},

@@ -75,9 +75,8 @@ func (s *server) serve(cmd *cobra.Command) (err error) {
 	if err := s.forget(); err != nil {
 		return failed("", "cannot replace the ready file %s: %v", s.readyFile, cause(err))
 	}
-	ctx, stop := signal.NotifyContext(cmd.Context(), endingSignals()...)
+	ctx, stop := untilSignal(cmd.Context())
 	defer stop()
-	context.AfterFunc(ctx, stop) // the second signal ends the process at once
 	var announced error
 	s.listen.Host = host
 	s.listen.Ready = func(doors fakeentra.Doors) {
@@ -87,6 +86,24 @@ func (s *server) serve(cmd *cobra.Command) (err error) {
 	}
 	err = cloud.Serve(ctx, s.listen)
 	return errors.Join(announced, err, s.forget())
+}
+
+// untilSignal returns a context that is done when the process is told to end. By
+// then a second signal ends it at once, which [signal.NotifyContext] leaves to
+// chance.
+func untilSignal(parent context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(parent)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, endingSignals()...)
+	go func() {
+		select {
+		case <-signals:
+		case <-ctx.Done():
+		}
+		signal.Stop(signals)
+		cancel()
+	}()
+	return ctx, cancel
 }
 
 // forget removes the ready file, which is there only while everything listens.
