@@ -209,7 +209,7 @@ func busyAddress(t testing.TB) string {
 }
 
 // trusting returns the pool with the certificates in a file.
-func trusting(t *testing.T, file string) *x509.CertPool {
+func trusting(t testing.TB, file string) *x509.CertPool {
 	pem, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)

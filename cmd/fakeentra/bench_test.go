@@ -1,0 +1,129 @@
+package main
+
+import (
+	"bufio"
+	"crypto/tls"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// program builds the real thing; the test binary is several times as large.
+func program(b *testing.B) string {
+	b.Helper()
+	path := filepath.Join(b.TempDir(), "fakeentra")
+	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
+		b.Fatalf("%v\n%s", err, out)
+	}
+	return path
+}
+
+// firstExchange starts a server and lists blobs through its proxy, which takes
+// an exchange. It returns the server, to be stopped.
+func firstExchange(b *testing.B, path, state string, args ...string) *exec.Cmd {
+	b.Helper()
+	readyFile := filepath.Join(b.TempDir(), "up")
+	server := exec.Command(path, append([]string{"serve", "--ready-file", readyFile}, args...)...)
+	server.Env = append(os.Environ(), "XDG_STATE_HOME="+state)
+	stdout, err := server.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := server.Start(); err != nil {
+		b.Fatal(err)
+	}
+	for lines := bufio.NewScanner(stdout); lines.Scan() && !strings.HasPrefix(lines.Text(), "export FAKEENTRA_CONTROL="); {
+	}
+	raw, err := os.ReadFile(readyFile)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var up ready
+	if err := json.Unmarshal(raw, &up); err != nil {
+		b.Fatal(err)
+	}
+	proxy, err := url.Parse(up.Proxy)
+	if err != nil {
+		b.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(proxy), TLSClientConfig: &tls.Config{RootCAs: trusting(b, up.Bundle)}, DisableKeepAlives: true}}
+	if blobs, err := listBlobs(client); err != nil || len(blobs) != 3 {
+		b.Fatalf("%v, %v", blobs, err)
+	}
+	return server
+}
+
+func stop(b *testing.B, server *exec.Cmd) {
+	b.Helper()
+	if err := server.Process.Signal(os.Interrupt); err != nil {
+		b.Fatal(err)
+	}
+	if err := server.Wait(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkServeToFirstExchange goes from the start of the process to the first
+// list of blobs over TLS. To reach: 100 ms with the key of an earlier start,
+// 400 ms with a new one. The ratio is to a process that only prints its version.
+func BenchmarkServeToFirstExchange(b *testing.B) {
+	path := program(b)
+	for name, args := range map[string][]string{"kept-key": nil, "fresh-key": {"--fresh-keys"}} {
+		b.Run(name, func(b *testing.B) {
+			state := b.TempDir()
+			stop(b, firstExchange(b, path, state, args...))
+			var took, bare time.Duration
+			for b.Loop() {
+				begin := time.Now()
+				server := firstExchange(b, path, state, args...)
+				took += time.Since(begin)
+				stop(b, server)
+				begin = time.Now()
+				if err := exec.Command(path, "version").Run(); err != nil {
+					b.Fatal(err)
+				}
+				bare += time.Since(begin)
+			}
+			b.ReportMetric(float64(took.Milliseconds())/float64(b.N), "ms/start")
+			b.ReportMetric(float64(took)/float64(bare), "x-bare-process")
+		})
+	}
+}
+
+// BenchmarkMemoryAtRest reports what a server holds after its first exchange. To
+// reach: 40 MiB.
+func BenchmarkMemoryAtRest(b *testing.B) {
+	path := program(b)
+	for b.Loop() {
+		server := firstExchange(b, path, b.TempDir())
+		b.ReportMetric(resident(b, server.Process.Pid), "MiB")
+		stop(b, server)
+	}
+}
+
+// resident returns the memory that a process has in MiB, on Linux.
+func resident(b *testing.B, pid int) float64 {
+	b.Helper()
+	raw, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	if err != nil {
+		b.Skip("needs /proc: ", err)
+	}
+	for line := range strings.Lines(string(raw)) {
+		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == "VmRSS:" {
+			kib, err := strconv.Atoi(fields[1])
+			if err != nil {
+				b.Fatal(err)
+			}
+			return float64(kib) / 1024
+		}
+	}
+	b.Fatal("the process says nothing of its memory")
+	return 0
+}
