@@ -4,7 +4,8 @@ import (
 	"errors"
 	"net/url"
 	"os"
-	"syscall"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,10 +16,16 @@ import (
 const controlVariable = "FAKEENTRA_CONTROL"
 
 // A plane is the control plane that journal and health ask.
-type plane struct{ url string }
+type plane struct {
+	url     string
+	timeout time.Duration
+}
 
-func (p *plane) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&p.url, "control", "", "`URL` of the control plane (default: $"+controlVariable+")")
+func (p *plane) flags(cmd *cobra.Command, timeout time.Duration) {
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringVar(&p.url, "control", "", "`URL` of the control plane (default: $"+controlVariable+")")
+	f.DurationVar(&p.timeout, "timeout", timeout, "`TIME` to wait for an answer")
 }
 
 // client returns a client of the control plane.
@@ -35,17 +42,20 @@ func (p *plane) client() (*control.Client, error) {
 	return control.NewClient(p.url, nil), nil
 }
 
+// elsewhere is what to suspect of an answer that the control plane never gives.
+const elsewhere = "does something else listen there?"
+
 // explain says what the control plane refused, or why it was not reached.
 func (p *plane) explain(err error) error {
 	if e, ok := errors.AsType[*control.Error](err); ok {
-		hint := ""
+		hint := elsewhere
 		if e.Expected != "" {
 			hint = "expected " + e.Expected
 		}
 		return failed(hint, "%s refuses: %s", p.url, e.Message)
 	}
-	if errno, ok := errors.AsType[syscall.Errno](err); ok {
-		err = errno
+	if _, ok := errors.AsType[*url.Error](err); ok {
+		return failed("is \"fakeentra serve\" still running? it prints its addresses", "cannot reach the control plane at %s: %v", p.url, cause(err))
 	}
-	return failed("is \"fakeentra serve\" still running? it prints its addresses", "cannot reach the control plane at %s: %v", p.url, err)
+	return failed(elsewhere, "%s", strings.TrimPrefix(err.Error(), "fakeentra control: "))
 }

@@ -8,9 +8,6 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// patience is how long a healthy cloud may take to answer.
-const patience = 5 * time.Second
-
 func healthCommand() *cobra.Command {
 	var p plane
 	cmd := &cobra.Command{
@@ -18,7 +15,7 @@ func healthCommand() *cobra.Command {
 		Short:   "tell whether a cloud is up, for container health checks",
 		Example: `  fakeentra health --control http://127.0.0.1:8090`,
 		Long: `Asks the control plane of a cloud whether it is up. The exit code is 0 if it is,
-and 1 if it is not, or does not answer within five seconds.`,
+and 1 if it is not, or does not answer in time.`,
 		DisableFlagsInUseLine: true,
 		Args:                  noArguments,
 		ValidArgsFunction:     cobra.NoFileCompletions,
@@ -27,7 +24,7 @@ and 1 if it is not, or does not answer within five seconds.`,
 			if err != nil {
 				return err
 			}
-			ctx, cancel := context.WithTimeout(cmd.Context(), patience)
+			ctx, cancel := context.WithTimeout(cmd.Context(), p.timeout)
 			defer cancel()
 			health, err := client.Health(ctx)
 			if err != nil {
@@ -37,6 +34,6 @@ and 1 if it is not, or does not answer within five seconds.`,
 			return err
 		},
 	}
-	p.flags(cmd)
+	p.flags(cmd, 5*time.Second)
 	return cmd
 }

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -36,7 +38,9 @@ asked, and why it was refused. Tokens and secrets are left out.`,
 			for _, op := range ops {
 				f.Ops = append(f.Ops, journal.Op(op))
 			}
-			log, err := client.Journal(cmd.Context(), f)
+			ctx, cancel := context.WithTimeout(cmd.Context(), p.timeout)
+			defer cancel()
+			log, err := client.Journal(ctx, f)
 			if err != nil {
 				return p.explain(err)
 			}
@@ -47,9 +51,8 @@ asked, and why it was refused. Tokens and secrets are left out.`,
 			return err
 		},
 	}
-	p.flags(cmd)
+	p.flags(cmd, time.Minute)
 	flags := cmd.Flags()
-	flags.SortFlags = false
 	flags.StringArrayVar(&ops, "op", nil, "show this `OPERATION` only, such as sts.token; may be repeated")
 	flags.StringVar(&f.Host, "host", "", "show requests from the host `NAME` only")
 	flags.BoolVar(&f.Refused, "refused", false, "show refusals only")

@@ -64,7 +64,8 @@ func flagError(cmd *cobra.Command, err error) error {
 	}
 	hint := cmd.CommandPath() + " --help lists the flags"
 	if wrong, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-		return usage(hint, "--%s is %q; expected true or false", wrong.GetFlag().Name, wrong.GetValue()) // other kinds take any text
+		expected := map[string]string{"bool": "true or false", "duration": "a duration, such as 5s"}[wrong.GetFlag().Value.Type()]
+		return usage(hint, "--%s is %q; expected %s", wrong.GetFlag().Name, wrong.GetValue(), expected)
 	}
 	return usage(hint, "%v", err)
 }
