@@ -120,8 +120,8 @@ func TestServePrintsWhatTheReadyFileHolds(t *testing.T) {
 	if diff := cmp.Diff(want, s.Environ); diff != "" {
 		t.Errorf("environ (-want +got):\n%s", diff)
 	}
-	if s.Host != "vm1" || s.ready.Scenario != "two-identities" {
-		t.Errorf("host %q of %q, want vm1 of two-identities", s.Host, s.ready.Scenario)
+	if s.Host != "vm1" || s.Scenario != "two-identities" {
+		t.Errorf("host %q of %q, want vm1 of two-identities", s.Host, s.Scenario)
 	}
 }
 
