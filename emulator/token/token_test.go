@@ -226,3 +226,17 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// Okta writes ver as a number and scp as an array; the names are Entra's too.
+func TestParseLeavesOutForeignValuesOfPrivateClaims(t *testing.T) {
+	enc := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
+	raw := enc(`{"alg":"RS256"}`) + "." + enc(`{"ver":1,"iss":"https://okta.test","scp":["a"],"roles":"one","idp":{"id":1},"sub":"job-1","aud":"x","exp":7}`) + ".AAAA"
+	tok, err := Parse(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Claims{Issuer: "https://okta.test", Subject: "job-1", Audience: Audience{"x"}, Expires: 7}
+	if diff := cmp.Diff(want, tok.Claims); diff != "" || tok.All["ver"] != 1.0 {
+		t.Errorf("claims (-want +got):\n%s\nver = %v", diff, tok.All["ver"])
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -48,10 +49,18 @@ type claimsReader struct {
 }
 
 func (c *claimsReader) UnmarshalJSON(b []byte) error {
-	if err := json.Unmarshal(b, &c.token.Claims); err != nil {
+	if err := json.Unmarshal(b, &c.token.Claims); err != nil && !foreign(err) {
 		return err
 	}
 	return json.Unmarshal(b, &c.token.All)
+}
+
+// foreign reports whether err is about a claim that RFC 7519 leaves to the
+// issuer. Other issuers have claims of the names that Entra uses, with values of
+// other types, such as a number as ver and an array as scp: they are left out.
+func foreign(err error) bool {
+	odd, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	return ok && !slices.Contains([]string{"", "iss", "sub"}, odd.Field)
 }
 
 // Parse reads a JWT in compact form without verifying its signature.
