@@ -79,7 +79,7 @@ func (e *Edge) open(from Caller, in *http.Request) *Request {
 	seq := e.Journal.Open()
 	r := &Request{
 		Method: in.Method, URL: in.URL, Header: in.Header, Body: http.NoBody,
-		Seq: seq, ID: ident.Request(e.Seed, seq), Now: e.Clock.Now(), Caller: from, journal: e.Journal,
+		Seq: seq, ID: ident.Request(e.Seed, seq), Now: e.Clock.Now().UTC(), Caller: from, journal: e.Journal,
 	}
 	if in.Body != nil {
 		r.body = &recorder{from: in.Body}

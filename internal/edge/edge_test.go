@@ -190,3 +190,21 @@ func TestAClientWithoutAConnectionSeesCanonicalFieldNames(t *testing.T) {
 		t.Errorf("got %q, want blue", got)
 	}
 }
+
+// abroad is a clock in another time zone, as time.Now is on most machines.
+type abroad struct{}
+
+func (abroad) Now() time.Time {
+	return time.Date(2027, 1, 15, 9, 0, 0, 0, time.FixedZone("CET", 3600))
+}
+
+// The services write times into their answers with a Z after them.
+func TestRequestsSeeTheTimeInUTC(t *testing.T) {
+	e := newEdge()
+	e.Clock = abroad{}
+	s := echo{do: func(r *Request) Response { return Response{Status: 200, Body: []byte(r.Now.Format(time.RFC3339))} }}
+	resp, err := e.Serve(s, Caller{}, request(t, ""))
+	if got := string(resp.Body); err != nil || got != "2027-01-15T08:00:00Z" {
+		t.Errorf("the request sees %s, %v; want 2027-01-15T08:00:00Z", got, err)
+	}
+}

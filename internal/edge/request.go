@@ -24,7 +24,7 @@ type Request struct {
 	Op     journal.Op
 	Seq    int       // number of the journal entry
 	ID     string    // the request identifier that the answer carries
-	Now    time.Time // read once, so that one request sees one time
+	Now    time.Time // in UTC; read once, so that one request sees one time
 	Caller Caller
 
 	journal  *journal.Journal
