@@ -117,6 +117,9 @@ func (s *Service) refuse(r *edge.Request, e *Error) edge.Response {
 	r.Explain(e.code(), e.Reason)
 	resp := edge.JSON(e.Status, s.envelope(e, r, s.Era.separator()))
 	s.dress(r, resp.Header)
+	if metadata(r) {
+		publicly(resp.Header)
+	}
 	return resp
 }
 

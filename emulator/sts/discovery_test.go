@@ -6,10 +6,12 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
+	"github.com/fakeentra/fakeentra/emulator/environment"
 	"github.com/fakeentra/fakeentra/internal/edge"
 )
 
@@ -44,7 +46,7 @@ func TestDocumentsAskedForByDomainHoldTheTenantID(t *testing.T) {
 	w := newWorld(t)
 	byID := w.body("https://login.microsoftonline.com/" + contoso + "/v2.0/.well-known/openid-configuration?")
 	for _, url := range []string{
-		"https://login.windows.net/contoso.onmicrosoft.com/v2.0/.well-known/openid-configuration",
+		"https://sts.windows.net/contoso.onmicrosoft.com/v2.0/.well-known/openid-configuration",
 		"https://login.microsoftonline.com:443/CONTOSO.onmicrosoft.com/v2.0/.well-known/openid-configuration",
 	} {
 		if got := w.body(url); got != byID {
@@ -123,5 +125,42 @@ func TestRefusalsArePassedOn(t *testing.T) {
 		!strings.HasPrefix(body.Description, "AADSTS500011: The resource principal named api://Foo was not found in the tenant named Contoso. ") ||
 		!strings.Contains(body.Description, "\r\nTrace ID: 7d1c2f60-5b3a-4e0e-9a41-0c2f5b6a7d00\r\nCorrelation ID: ") {
 		t.Errorf("passed on %s (%s)", passed.Body(), passed.Why())
+	}
+}
+
+// MSAL.js carries such a document of login.chinacloudapi.cn; MSAL Go stays in
+// its region by what the document of the region says.
+func TestDocumentsNameTheHostThatWasAsked(t *testing.T) {
+	for host, env := range map[string]environment.Environment{
+		"login.microsoft.com":            environment.Public,
+		"westeurope.login.microsoft.com": environment.Public,
+		"login.usgovcloudapi.net":        environment.USGovernment,
+		"login.chinacloudapi.cn":         environment.China,
+	} {
+		w := newWorld(t)
+		w.sts.Environment = env
+		got := w.body("https://" + strings.ToUpper(host) + ":443/" + contoso + "/v2.0/.well-known/openid-configuration")
+		if !strings.Contains(got, `"token_endpoint":"https://`+host+`/`+contoso+`/oauth2/v2.0/token"`) || !strings.Contains(got, `"issuer":"`+env.IssuerV2(contoso)+`"`) {
+			t.Errorf("%s: document %s", host, got)
+		}
+	}
+}
+
+func TestConsumersIsATenant(t *testing.T) {
+	w := newWorld(t)
+	for _, tenant := range []string{"consumers", "9188040D-6c67-4c5b-b112-36a304b66dad"} {
+		if got := w.get("/" + tenant + "/v2.0/.well-known/openid-configuration"); got.Body["issuer"] != "https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0" {
+			t.Errorf("%s: issuer %v", tenant, got.Body["issuer"])
+		}
+	}
+}
+
+func TestRefusedDocumentsHaveTheHeadersOfDocuments(t *testing.T) {
+	w := newWorld(t)
+	got := w.do("GET", "/nowhere.example.com/v2.0/.well-known/openid-configuration", "", "", http.Header{"X-Client-Sku": {"MSAL.Go"}})
+	for name, want := range map[string]string{"Cache-Control": "max-age=86400, private", "Access-Control-Allow-Origin": "*", "Pragma": "", "Expires": "", "X-Ms-Clitelem": ""} {
+		if got.Header.Get(name) != want {
+			t.Errorf("%s = %q, want %q", name, got.Header.Get(name), want)
+		}
 	}
 }

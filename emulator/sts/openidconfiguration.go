@@ -2,6 +2,7 @@ package sts
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/fakeentra/fakeentra/emulator/environment"
@@ -81,12 +82,17 @@ func cloudOf(e environment.Environment, shared bool) cloudMembers {
 	return m
 }
 
+// consumersTenant is the tenant that consumers is another name for.
+const consumersTenant = "9188040d-6c67-4c5b-b112-36a304b66dad"
+
 // issuerName returns the tenant as it stands in URLs and in issuers: a document
 // asked for by domain name holds the tenant ID, and the documents of common and
 // organizations have a template for the issuer.
 func (s *Service) issuerName(r *edge.Request) (inURLs, inIssuer string, err *Error) {
-	segment := strings.ToLower(r.Vars["tenant"])
-	if shared(segment) {
+	switch segment := strings.ToLower(r.Vars["tenant"]); {
+	case segment == "consumers" || segment == consumersTenant:
+		return segment, consumersTenant, nil
+	case shared(segment):
 		return segment, "{tenantid}", nil
 	}
 	t, err := s.tenant(r, errMetadataTenantNotFound)
@@ -94,14 +100,27 @@ func (s *Service) issuerName(r *edge.Request) (inURLs, inIssuer string, err *Err
 	return string(t.ID), string(t.ID), err
 }
 
-// base returns the URL that the endpoints of a document begin with. A client
-// that was led here by a loopback address has to find its way back, so it gets
-// that address; every other client gets the preferred host of the cloud.
+// base returns the URL that the endpoints of a document begin with: the host
+// that was asked, as in the documents of login.chinacloudapi.cn that MSAL.js
+// carries (AuthorityMetadata.ts). MSAL Go relies on it to stay in a region: it
+// takes the token endpoint from the document of westeurope.login.microsoft.com.
+// A client that was led here by a loopback address finds its way back in the
+// same manner. The host of v1.0 issuers has no endpoints of its own.
 func (s *Service) base(r *edge.Request) string {
-	if host := r.URL.Host; edge.Loopback(r.URL.Hostname()) {
-		return r.URL.Scheme + "://" + host + "/"
+	name := strings.ToLower(r.URL.Hostname())
+	switch {
+	case edge.Loopback(name):
+		return r.URL.Scheme + "://" + r.URL.Host + "/"
+	case name != s.Environment.V1IssuerHost && s.answersAt(name):
+		return "https://" + name + "/"
 	}
 	return "https://" + s.Environment.LoginHost + "/"
+}
+
+// answersAt reports whether a host is one of the token service's own.
+func (s *Service) answersAt(hostname string) bool {
+	regional := s.Environment.Name == environment.Public.Name && strings.HasSuffix(hostname, ".login.microsoft.com")
+	return regional || slices.Contains(s.Environment.LoginAliases, hostname)
 }
 
 func (s *Service) openIDConfigurationV2(r *edge.Request) edge.Response {

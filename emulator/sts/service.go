@@ -158,12 +158,28 @@ func (s *Service) dress(r *edge.Request, h http.Header) {
 func (s *Service) publish(r *edge.Request, document any) edge.Response {
 	resp := edge.JSON(http.StatusOK, document)
 	s.dress(r, resp.Header)
-	resp.Header["Cache-Control"] = []string{"max-age=86400, private"}
-	delete(resp.Header, "Pragma")
-	delete(resp.Header, "Expires")
-	resp.Header["Access-Control-Allow-Origin"] = []string{"*"}
-	resp.Header["Access-Control-Allow-Methods"] = []string{"GET, OPTIONS"}
+	publicly(resp.Header)
 	return resp
+}
+
+// publicly turns the headers of an answer into those that documents are published
+// with. Refusals of a document have them too, in recordings.
+func publicly(h http.Header) {
+	for _, name := range []string{"Pragma", "Expires", "X-Ms-Clitelem"} {
+		delete(h, name)
+	}
+	h["Cache-Control"] = []string{"max-age=86400, private"}
+	h["Access-Control-Allow-Origin"] = []string{"*"}
+	h["Access-Control-Allow-Methods"] = []string{"GET, OPTIONS"}
+}
+
+// metadata reports whether a request is for a document, and not for a token.
+func metadata(r *edge.Request) bool {
+	switch r.Op {
+	case "sts.token", "sts.token-v1", "sts.unknown":
+		return false
+	}
+	return true
 }
 
 // shared reports whether a tenant segment stands for all tenants of a kind.
