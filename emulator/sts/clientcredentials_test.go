@@ -85,6 +85,7 @@ func TestQuirksOfRealClientsAreAccepted(t *testing.T) {
 		"upper-case client ID":                    {"client_id", strings.ToUpper(exporter)},
 		"the resource by its client ID":           {"scope", string(directory.StorageApp) + "/.default"},
 		"another letter case of the resource":     {"scope", "https://Storage.Azure.com/.default"},
+		"the same scope twice":                    {"scope", storageScope + " openid " + storageScope},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -255,6 +256,36 @@ func TestManagedIdentitiesFederateWithOutsidersAlone(t *testing.T) {
 	}
 	if refused := w.withAssertion(w.identityToken(exchange), "client_id", agentCID); refused.Body["error_codes"].([]any)[0] != 700236.0 {
 		t.Errorf("an identity that trusts an identity: %v", refused.Body)
+	}
+}
+
+// awi#1613 has the dump of an application's token without idtyp.
+func TestATokenWithoutIDTypeIsNoUsersToken(t *testing.T) {
+	w := newWorld(t)
+	w.claims(w.withAssertion(w.forged(map[string]any{"idtyp": nil})))
+}
+
+// A managed identity of one cloud cannot vouch for an application of another,
+// whichever cloud's audience the credential has.
+func TestATokenOfAnotherCloudIsRefusedAsSuch(t *testing.T) {
+	for _, audience := range []string{exchange, environment.USGovernment.TokenExchangeAudience} {
+		w := newWorld(t)
+		foreign := msiAsFIC()
+		foreign.Issuer, foreign.Audiences = environment.USGovernment.IssuerV2(contoso), []string{audience}
+		got := w.trusting(foreign).withAssertion(w.forged(map[string]any{"iss": foreign.Issuer}))
+		if got.Body["error_codes"].([]any)[0] != 700238.0 {
+			t.Errorf("audience %s: %v", audience, got.Body["error_description"])
+		}
+	}
+}
+
+// The facts, section 6.4: dumps of tokens for Azure Resource Manager.
+func TestFacetsOfIdentitiesDependOnTheVersion(t *testing.T) {
+	w := newWorld(t)
+	v1, err := token.Parse(w.identityToken("https://management.azure.com/"))
+	w.must(err)
+	if c := v1.Claims; c.ActFacet != "3 9" || c.SubFacet != "9 3" || c.IDRel != "7 4" || c.Audience[0] != "https://management.azure.com/" {
+		t.Errorf("xms_act_fct %q, xms_sub_fct %q, xms_idrel %q, aud %v", c.ActFacet, c.SubFacet, c.IDRel, c.Audience)
 	}
 }
 

@@ -114,15 +114,18 @@ func checkKey(t *testing.T, target string, key map[string]any, issuer string) {
 func TestRefusalsArePassedOn(t *testing.T) {
 	w := newWorld(t)
 	m, _ := w.dir.ManagedIdentity(agentCID)
-	_, err := w.sts.IdentityToken(IdentityRequest{Now: start, RequestID: "7d1c2f60-5b3a-4e0e-9a41-0c2f5b6a7d00", Identity: m, Resource: "api://Foo"})
+	_, err := w.sts.IdentityToken(IdentityRequest{Now: start, RequestID: "7d1c2f60-5b3a-4e0e-9a41-0c2f5b6a7d00", Identity: m, Resource: "api://Foo&<"})
 	passed, ok := err.(*Passed)
 	if !ok {
 		t.Fatalf("error %v, want a *Passed", err)
 	}
 	var body envelope
 	w.must(json.Unmarshal(passed.Body(), &body))
+	if strings.Contains(string(passed.Body()), `\u0026`) {
+		t.Errorf("passed on %s, which escapes what Entra does not", passed.Body())
+	}
 	if passed.Status() != 400 || passed.Code() != "AADSTS500011" || !strings.Contains(passed.Why(), "api://Foo") || body.Error != "invalid_resource" ||
-		!strings.HasPrefix(body.Description, "AADSTS500011: The resource principal named api://Foo was not found in the tenant named Contoso. ") ||
+		!strings.HasPrefix(body.Description, "AADSTS500011: The resource principal named api://Foo&< was not found in the tenant named Contoso. ") ||
 		!strings.Contains(body.Description, "\r\nTrace ID: 7d1c2f60-5b3a-4e0e-9a41-0c2f5b6a7d00\r\nCorrelation ID: ") {
 		t.Errorf("passed on %s (%s)", passed.Body(), passed.Why())
 	}

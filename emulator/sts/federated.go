@@ -49,11 +49,18 @@ func (s *Service) checkFederated(r *edge.Request, g *grant, a *token.Token) *Err
 }
 
 // presentedBy returns what the rules of credentials compare. The aud of a token
-// for the exchange is a GUID, which Entra reads as the URI it stands for.
+// for the exchange is a GUID, which Entra reads as the URI it stands for. A token
+// of another cloud gets as far as AADSTS700238, which is about it; that the URI
+// of either cloud leads there is inferred.
 func (s *Service) presentedBy(a *token.Token) directory.Presented {
 	p := directory.Presented{Issuer: a.Claims.Issuer, Subject: a.Claims.Subject, Audience: a.Claims.Audience, Claims: a.All}
-	if _, _, entra := s.Environment.TenantOf(p.Issuer); entra && forExchange(a.Claims) {
+	if !forExchange(a.Claims) {
+		return p
+	}
+	if _, _, entra := s.Environment.TenantOf(p.Issuer); entra {
 		p.Audience = []string{s.Environment.TokenExchangeAudience}
+	} else if other, ok := s.Environment.Elsewhere(p.Issuer); ok {
+		p.Audience = []string{s.Environment.TokenExchangeAudience, other.TokenExchangeAudience}
 	}
 	return p
 }
@@ -112,7 +119,8 @@ func (s *Service) mismatch(g *grant, c token.Claims, p directory.Presented, m di
 // audienceMismatch tells apart whose audience is wrong: that of a token of
 // Entra, that of the credential, or that of an outsider's token.
 func (s *Service) audienceMismatch(c token.Claims, p directory.Presented, m directory.Mismatch, why string) *Error {
-	if _, _, entra := s.Environment.TenantOf(p.Issuer); !entra {
+	_, _, entra := s.Environment.TenantOf(p.Issuer)
+	if _, elsewhere := s.Environment.Elsewhere(p.Issuer); !entra && !elsewhere {
 		return errAudienceMismatch.because(mismatchValues(p), "%s", why)
 	}
 	if forExchange(c) {
@@ -175,7 +183,7 @@ func (s *Service) checkEntraToken(r *edge.Request, g *grant, c token.Claims, ten
 		return errOtherTenant.because(values{"iss": c.Issuer}, "the assertion comes from the tenant %s, but %s is registered in %s; both have to be in one tenant", s.Directory.Explain(tenant), g.client.name, s.Directory.Explain(string(g.client.home)))
 	case g.client.managed != nil:
 		return errOtherTenant.because(values{"iss": c.Issuer}, "%s is a managed identity, which cannot trust tokens of Entra", g.client.name)
-	case c.IDType != "app" || c.Scopes != "":
+	case c.IDType == "user" || c.Scopes != "": // idtyp is optional, also in tokens of applications
 		return errUserToken.because(nil, "the assertion is a user's token (idtyp %q, scp %q)", c.IDType, c.Scopes)
 	case !forExchange(c):
 		return s.forbiddenAudience(c)

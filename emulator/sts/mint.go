@@ -56,10 +56,14 @@ func (s *Service) base1or2(tenant directory.TenantID, client directory.ClientID,
 }
 
 // identityClaims returns the claims of a managed identity's token. host is the
-// resource it runs on, if any.
+// resource it runs on, if any. The facets of v1.0 and v2.0 tokens are as dumped;
+// only their odd numbers have a documented meaning.
 func (s *Service) identityClaims(m directory.ManagedIdentity, r directory.Resource, identifier string, host directory.ResourceID) token.Claims {
 	c := s.base1or2(m.Tenant, m.ClientID, m.ObjectID, "2", r, identifier)
 	c.ActFacet, c.SubFacet, c.IDRel = "9 3", "3 9", "7 10"
+	if c.Version == "1.0" {
+		c.ActFacet, c.SubFacet, c.IDRel = "3 9", "9 3", "7 4"
+	}
 	c.MIRID = string(m.ResourceID)
 	if m.Kind == directory.UserAssigned {
 		c.AzureRID = string(host)

@@ -1,6 +1,7 @@
 package sts
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/fakeentra/fakeentra/emulator/directory"
@@ -48,7 +49,9 @@ func resourceOf(scope string) (string, *Error) {
 		if !ok || resource == "" {
 			return "", errScopeSuffix.because(values{"scope": scope}, "the scope %q does not end in /.default; ask for %s/.default", part, strings.TrimSuffix(part, "/"))
 		}
-		resources = append(resources, resource)
+		if !slices.Contains(resources, resource) {
+			resources = append(resources, resource)
+		}
 	}
 	switch len(resources) {
 	case 0:
