@@ -189,6 +189,11 @@ func (d *Directory) AddApplication(a Application) error {
 	if what, taken := d.names[string(a.ClientID)]; taken {
 		return fmt.Errorf("application %q: %s is the %s already", a.Name, a.ClientID, what)
 	}
+	for _, uri := range a.IdentifierURIs {
+		if owner, taken := d.resources[normalise(uri)]; taken {
+			return fmt.Errorf("application %q: the identifier URI %s belongs to %q already", a.Name, uri, owner.Name)
+		}
+	}
 	d.names[string(a.ClientID)] = "client ID of " + a.Name
 	d.names[string(a.ObjectID)] = "application object ID of " + a.Name
 	d.putApplication(a)

@@ -14,14 +14,16 @@ func TestDirectoryRefusesTakenIdentifiers(t *testing.T) {
 		}
 	}
 	must(d.AddTenant(Tenant{ID: "t1", Name: "Contoso", Domains: []string{"contoso.onmicrosoft.com"}}))
-	must(d.AddApplication(Application{Name: "exporter", Tenant: "t1", ClientID: "a1", ObjectID: "o1"}))
+	must(d.AddApplication(Application{Name: "exporter", Tenant: "t1", ClientID: "a1", ObjectID: "o1", IdentifierURIs: []string{"api://exporter"}}))
 	for want, err := range map[string]error{
-		`the tenant ID t1 belongs to "Contoso" already`:                   d.AddTenant(Tenant{ID: "t1", Name: "Fabrikam"}),
-		`the domain CONTOSO.onmicrosoft.com belongs to "Contoso" already`: d.AddTenant(Tenant{ID: "t2", Name: "Fabrikam", Domains: []string{"CONTOSO.onmicrosoft.com"}}),
-		`application "other": a1 is the client ID of exporter already`:    d.AddApplication(Application{Name: "other", ClientID: "a1"}),
-		`managed identity "mi": a1 is the client ID of exporter already`:  d.AddManagedIdentity(ManagedIdentity{Name: "mi", ClientID: "a1"}),
-		`there is no application with the client ID nobody`:               d.UpdateApplication("nobody", func(*Application) {}),
-		`there is no managed identity with the client ID nobody`:          d.UpdateManagedIdentity("nobody", func(*ManagedIdentity) {}),
+		`the tenant ID t1 belongs to "Contoso" already`:                                       d.AddTenant(Tenant{ID: "t1", Name: "Fabrikam"}),
+		`the domain CONTOSO.onmicrosoft.com belongs to "Contoso" already`:                     d.AddTenant(Tenant{ID: "t2", Name: "Fabrikam", Domains: []string{"CONTOSO.onmicrosoft.com"}}),
+		`application "other": a1 is the client ID of exporter already`:                        d.AddApplication(Application{Name: "other", ClientID: "a1"}),
+		`the identifier URI API://Exporter/ belongs to "exporter" already`:                    d.AddApplication(Application{Name: "other", ClientID: "a2", IdentifierURIs: []string{"API://Exporter/"}}),
+		`the identifier URI https://graph.microsoft.com belongs to "Microsoft Graph" already`: d.AddApplication(Application{Name: "other", ClientID: "a3", IdentifierURIs: []string{"https://graph.microsoft.com"}}),
+		`managed identity "mi": a1 is the client ID of exporter already`:                      d.AddManagedIdentity(ManagedIdentity{Name: "mi", ClientID: "a1"}),
+		`there is no application with the client ID nobody`:                                   d.UpdateApplication("nobody", func(*Application) {}),
+		`there is no managed identity with the client ID nobody`:                              d.UpdateManagedIdentity("nobody", func(*ManagedIdentity) {}),
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want one that says %q", err, want)

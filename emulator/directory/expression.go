@@ -17,21 +17,26 @@ import (
 type Expression []condition
 
 type condition struct {
-	claim   string
-	pattern *regexp.Regexp
+	claim, operator string
+	pattern         *regexp.Regexp
 }
 
 // The claims that an expression may look at, by issuer. GitLab allows its own
-// domains under .com and .ca besides gitlab.com.
+// domains under .com and .ca besides gitlab.com. Since August 2026 the page asks
+// for an immutable claim beside sub in expressions for GitHub, and the page on
+// creating a trust for one in those for GitLab. It is not said whether older
+// expressions still do, so none is demanded here.
 var (
+	gitLabClaims   = []string{"sub", "project_id"}
 	flexibleClaims = map[string][]string{
-		"https://token.actions.githubusercontent.com": {"sub", "job_workflow_ref"},
-		"https://gitlab.com":                          {"sub"},
+		"https://token.actions.githubusercontent.com": {"sub", "job_workflow_ref", "repository_id", "repository_owner_id"},
+		"https://gitlab.com":                          gitLabClaims,
 		"https://app.terraform.io":                    {"sub"},
 		"https://app.eu.terraform.io":                 {"sub"},
 	}
-	ownGitLab = regexp.MustCompile(`^https://gitlab\.[a-z0-9-]+\.(com|ca)$`)
-	clause    = regexp.MustCompile(`^claims\['([^']+)'\] (eq|matches) '((?:[^']|'')*)'`)
+	immutableClaims = []string{"repository_id", "repository_owner_id"} // of GitHub: eq alone
+	ownGitLab       = regexp.MustCompile(`^https://gitlab\.[a-z0-9-]+\.(com|ca)$`)
+	clause          = regexp.MustCompile(`^claims\['([^']+)'\] (eq|matches) '((?:[^']|'')*)'`)
 )
 
 // ParseExpression reads a claims matching expression.
@@ -42,7 +47,7 @@ func ParseExpression(s string) (Expression, error) {
 		if m == nil {
 			return nil, fmt.Errorf("claims matching expression: expected claims['name'] eq 'value' or claims['name'] matches 'pattern' at %q", rest)
 		}
-		e = append(e, condition{claim: m[1], pattern: compare(m[2], strings.ReplaceAll(m[3], "''", "'"))})
+		e = append(e, condition{claim: m[1], operator: m[2], pattern: compare(m[2], strings.ReplaceAll(m[3], "''", "'"))})
 		if rest = rest[len(m[0]):]; rest == "" {
 			return e, nil
 		}
@@ -75,7 +80,7 @@ func (e Expression) Matches(claims map[string]any) bool {
 func (c FederatedIdentityCredential) checkExpression() error {
 	allowed, known := flexibleClaims[c.Issuer]
 	if !known && ownGitLab.MatchString(c.Issuer) {
-		allowed, known = []string{"sub"}, true
+		allowed, known = gitLabClaims, true
 	}
 	if !known {
 		return fmt.Errorf("claims matching expressions are not supported for the issuer %s; only GitHub, GitLab and Terraform Cloud", c.Issuer)
@@ -87,6 +92,9 @@ func (c FederatedIdentityCredential) checkExpression() error {
 	for _, cond := range e {
 		if !slices.Contains(allowed, cond.claim) {
 			return fmt.Errorf("the claim %q cannot be used with the issuer %s; allowed: %s", cond.claim, c.Issuer, strings.Join(allowed, ", "))
+		}
+		if cond.operator != "eq" && slices.Contains(immutableClaims, cond.claim) {
+			return fmt.Errorf("the claim %q can only be compared with eq", cond.claim)
 		}
 	}
 	return nil

@@ -124,6 +124,7 @@ func TestCheckFederatedNamesTheRule(t *testing.T) {
 		"same pair":          {append(one(nil), credential(func(c *FederatedIdentityCredential) { c.Name = "second" })), "have the same issuer and subject"},
 		"flexible for Entra": {[]FederatedIdentityCredential{flexible(issuer, "claims['sub'] eq 'x'")}, "not supported for the issuer"},
 		"flexible claim":     {[]FederatedIdentityCredential{flexible(github, "claims['actor'] eq 'x'")}, `the claim "actor" cannot be used`},
+		"flexible operator":  {[]FederatedIdentityCredential{flexible(github, "claims['sub'] eq 'x' and claims['repository_id'] matches '4*'")}, `the claim "repository_id" can only be compared with eq`},
 		"flexible syntax":    {[]FederatedIdentityCredential{flexible(github, "claims['sub'] like 'x'")}, "expected claims['name'] eq"},
 		"flexible or":        {[]FederatedIdentityCredential{flexible(github, "claims['sub'] eq 'x' or claims['sub'] eq 'y'")}, `expected " and "`},
 		"both":               {one(func(c *FederatedIdentityCredential) { c.ClaimsMatchingExpression = "claims['sub'] eq 'x'" }), "only one of them is allowed"},
@@ -133,9 +134,14 @@ func TestCheckFederatedNamesTheRule(t *testing.T) {
 			t.Errorf("%s: error %v, want one that says %q", name, err, tc.want)
 		}
 	}
-	ok := []FederatedIdentityCredential{credential(nil), flexible("https://gitlab.contoso.ca", "claims['sub'] matches '*'")}
+	named := func(name string, c FederatedIdentityCredential) FederatedIdentityCredential { c.Name = name; return c }
+	ok := []FederatedIdentityCredential{
+		credential(nil), flexible("https://gitlab.contoso.ca", "claims['sub'] matches '*'"),
+		named("gitlab-project", flexible("https://gitlab.com", "claims['sub'] matches '*' and claims['project_id'] eq '7'")),
+		named("github-repository", flexible(github, "claims['sub'] matches 'repo:contoso/contoso-repo:ref:refs/heads/*' and claims['repository_id'] eq '456789' and claims['repository_owner_id'] eq '123456'")),
+	}
 	if err := CheckFederated(ok); err != nil {
-		t.Errorf("two good credentials: %v", err)
+		t.Errorf("good credentials: %v", err)
 	}
 }
 
