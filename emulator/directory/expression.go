@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // An Expression is a parsed claims matching expression of a flexible federated
@@ -41,6 +42,9 @@ var (
 
 // ParseExpression reads a claims matching expression.
 func ParseExpression(s string) (Expression, error) {
+	if !utf8.ValidString(s) {
+		return nil, fmt.Errorf("claims matching expression: %q is not valid UTF-8", s)
+	}
 	var e Expression
 	for rest := s; ; {
 		m := clause.FindStringSubmatch(rest)

@@ -148,6 +148,7 @@ func TestCheckFederatedNamesTheRule(t *testing.T) {
 func FuzzMatchFederated(f *testing.F) {
 	f.Add(issuer, subject, audience, "claims['sub'] matches 'repo:*'")
 	f.Add("", "", "", "claims['sub'] eq ''''")
+	f.Add("", "", "", "claims['sub'] matches 'r\xe8*'")
 	f.Fuzz(func(t *testing.T, iss, sub, aud, expression string) {
 		c := FederatedIdentityCredential{Name: "one", Issuer: issuer, Subject: subject, Audiences: []string{audience}}
 		_, misses := MatchFederated([]FederatedIdentityCredential{c}, Presented{Issuer: iss, Subject: sub, Audience: []string{aud}})
