@@ -168,8 +168,17 @@ func (s *Service) identityInfo(r *edge.Request) (edge.Response, *refusal) {
 	if no := checkVersion(query, identitySince); no != nil {
 		return edge.Response{}, no
 	}
-	host, _ := s.Host(r.Caller.Host)
-	return answerJSON(r, edge.JSON(http.StatusOK, map[string]string{"tenantId": string(host.Tenant)}).Body), nil
+	return answerJSON(r, edge.JSON(http.StatusOK, map[string]string{"tenantId": string(s.tenantOf(r.Caller.Host))}).Body), nil
+}
+
+// tenantOf returns the tenant of a host. One that was added without is in the
+// tenant of its identities, because Azure assigns them within a tenant only.
+func (s *Service) tenantOf(name string) directory.TenantID {
+	host, _ := s.Host(name)
+	if assigned := s.Assigned(name); host.Tenant == "" && len(assigned) > 0 {
+		return assigned[0].Tenant
+	}
+	return host.Tenant
 }
 
 // platformMetadata answers for IMDSv2, in which tokens are bound to a client

@@ -212,6 +212,16 @@ func TestIdentityInfoNamesTheTenant(t *testing.T) {
 	}
 }
 
+func TestAHostWithoutATenantIsInThatOfItsIdentities(t *testing.T) {
+	w := newWorld(t)
+	must(t, w.AddHost(Host{Name: "bare", Source: IMDS}))
+	must(t, w.Assign("bare", agentClient))
+	resp := w.get(t, "bare", "http://169.254.169.254/metadata/identity/info?api-version=2018-02-01")
+	if got, want := string(resp.Body), `{"tenantId":"11111111-aaaa-4bbb-8ccc-000000000001"}`; resp.Status != 200 || got != want {
+		t.Fatalf("%d %s, want %s", resp.Status, got, want)
+	}
+}
+
 func TestARefusalOfTheTokenServiceIsPassedOn(t *testing.T) {
 	w := newWorld(t)
 	resp := w.get(t, "vm1", tokenURL+"?api-version=2018-02-01&resource=api://AzureADTokenExchange/.default")
