@@ -95,7 +95,7 @@ func mismatchValues(p directory.Presented) values {
 
 // mismatch chooses the refusal for the credential that came closest.
 func (s *Service) mismatch(g *grant, c token.Claims, p directory.Presented, m directory.Mismatch) *Error {
-	why := s.explainMismatch(m)
+	why := s.explainMismatch(p, m)
 	v := mismatchValues(p)
 	switch {
 	case s.Era == Era2022:
@@ -131,7 +131,7 @@ func (s *Service) audienceMismatch(c token.Claims, p directory.Presented, m dire
 }
 
 // explainMismatch says what the classic mistake is, where it is one.
-func (s *Service) explainMismatch(m directory.Mismatch) string {
+func (s *Service) explainMismatch(p directory.Presented, m directory.Mismatch) string {
 	why := fmt.Sprintf("the credential %q wants the %s %s; the assertion has %s", m.Credential, m.Field, s.Directory.Explain(m.Want), s.Directory.Explain(m.Got))
 	want := s.Directory.Describe(m.Want)
 	switch {
@@ -143,6 +143,8 @@ func (s *Service) explainMismatch(m directory.Mismatch) string {
 		return why + "; this is an application's object ID, not a managed identity's principal ID"
 	case m.Field == directory.Issuer && strings.TrimSuffix(m.Want, "/") == strings.TrimSuffix(m.Got, "/"):
 		return why + "; they differ in the slash at the end, which counts"
+	case m.Field == directory.Issuer && s.sameTenant(m.Want, m.Got) && !strings.HasSuffix(m.Got, "/v2.0"):
+		return why + "; it is a v1.0 token for " + strings.Join(p.Audience, ", ") + "; ask the managed identity for one for " + s.Environment.TokenExchangeAudience
 	case m.Field == directory.Issuer && s.sameTenant(m.Want, m.Got):
 		return why + "; tokens for the exchange are v2.0 tokens, whose issuer ends in /v2.0"
 	}

@@ -59,12 +59,15 @@ func (s *Service) token(r *edge.Request, version int) edge.Response {
 }
 
 // form reads the body, and the client's credentials from HTTP Basic
-// authentication (RFC 6749 section 2.3.1) where they are not in the body.
+// authentication (RFC 6749 section 2.3.1) where they are not in the body. In a
+// body of another kind Entra sees no parameters
+// (microsoftgraph/microsoft-graph-docs#20272). A semicolon is not special in
+// forms (URL Standard, section 5.1), but net/url refuses it.
 func form(r *edge.Request) (url.Values, *Error) {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/x-www-form-urlencoded" {
-		return nil, errMalformed.because(nil, "the Content-Type is %q; expected application/x-www-form-urlencoded", r.Header.Get("Content-Type"))
+		return nil, missing("grant_type", "the Content-Type is %q, in which nothing is read; expected application/x-www-form-urlencoded", r.Header.Get("Content-Type"))
 	}
-	values, err := url.ParseQuery(string(r.Data))
+	values, err := url.ParseQuery(strings.ReplaceAll(string(r.Data), ";", "%3B"))
 	if err != nil {
 		return nil, errMalformed.because(nil, "the body is no form: %v", err)
 	}
