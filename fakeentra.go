@@ -147,7 +147,7 @@ func (c *Cloud) wire() {
 	c.router = door.NewRouter(&edge.Edge{Clock: c.clock, Journal: c.journal, Faults: c.faults, Seed: c.seed})
 	c.router.Handle(c.imds, metadataHost)
 	c.router.Handle(c.sts, env.LoginAliases...)
-	c.router.HandleFunc(c.sts, func() []string { return nil }, c.regional)
+	c.router.HandleFunc(c.sts, func() []string { return nil }, env.Regional)
 	c.router.HandleFunc(c.blob, c.blobHosts, c.blob.Knows)
 	c.router.HandleFunc(c.issuers, c.issuers.Hosts, c.issuers.Knows)
 }

@@ -90,9 +90,3 @@ func (h *Host) source() Source {
 }
 
 func (c *Cloud) passesThrough(hostname string) bool { return slices.Contains(c.passthrough, hostname) }
-
-// regional reports whether a host is one of the regional endpoints of the public
-// cloud's token service, such as westeurope.login.microsoft.com.
-func (c *Cloud) regional(hostname string) bool {
-	return c.environment.Name == AzurePublic.Name && strings.HasSuffix(hostname, ".login.microsoft.com")
-}

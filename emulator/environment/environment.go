@@ -89,6 +89,19 @@ func Named(name string) (Environment, bool) {
 	return Environment{}, false
 }
 
+// Regional reports whether a host name, in lower case, is one of the regional
+// endpoints of the token service, such as westeurope.login.microsoft.com or
+// usgovvirginia.login.microsoftonline.us. Source: AADInstanceDiscovery of MSAL
+// Go 1.10, which puts the region before login.microsoft.com in the public cloud
+// and before the preferred host in the others.
+func (e Environment) Regional(hostname string) bool {
+	parent := e.LoginHost
+	if e.Name == Public.Name {
+		parent = "login.microsoft.com"
+	}
+	return strings.HasSuffix(hostname, "."+parent)
+}
+
 // Authority returns the authority of a tenant, without a trailing slash.
 func (e Environment) Authority(tenant string) string {
 	return "https://" + e.LoginHost + "/" + tenant

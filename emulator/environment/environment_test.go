@@ -53,3 +53,23 @@ func TestNamed(t *testing.T) {
 		t.Error("Named accepted a name that scenario files do not use")
 	}
 }
+
+func TestRegionalEndpointsBelongToTheirCloud(t *testing.T) {
+	for _, tc := range []struct {
+		cloud Environment
+		host  string
+		want  bool
+	}{
+		{Public, "westeurope.login.microsoft.com", true},
+		{Public, "login.microsoft.com", false},
+		{Public, "westeurope.login.microsoftonline.com", false},
+		{Public, "usgovvirginia.login.microsoftonline.us", false},
+		{USGovernment, "usgovvirginia.login.microsoftonline.us", true},
+		{USGovernment, "westeurope.login.microsoft.com", false},
+		{China, "chinaeast2.login.partner.microsoftonline.cn", true},
+	} {
+		if got := tc.cloud.Regional(tc.host); got != tc.want {
+			t.Errorf("%s: Regional(%q) = %v, want %v", tc.cloud.Name, tc.host, got, tc.want)
+		}
+	}
+}

@@ -135,10 +135,12 @@ func TestRefusalsArePassedOn(t *testing.T) {
 // its region by what the document of the region says.
 func TestDocumentsNameTheHostThatWasAsked(t *testing.T) {
 	for host, env := range map[string]environment.Environment{
-		"login.microsoft.com":            environment.Public,
-		"westeurope.login.microsoft.com": environment.Public,
-		"login.usgovcloudapi.net":        environment.USGovernment,
-		"login.chinacloudapi.cn":         environment.China,
+		"login.microsoft.com":                         environment.Public,
+		"westeurope.login.microsoft.com":              environment.Public,
+		"login.usgovcloudapi.net":                     environment.USGovernment,
+		"usgovvirginia.login.microsoftonline.us":      environment.USGovernment,
+		"login.chinacloudapi.cn":                      environment.China,
+		"chinaeast2.login.partner.microsoftonline.cn": environment.China,
 	} {
 		w := newWorld(t)
 		w.sts.Environment = env

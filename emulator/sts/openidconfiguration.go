@@ -119,8 +119,7 @@ func (s *Service) base(r *edge.Request) string {
 
 // answersAt reports whether a host is one of the token service's own.
 func (s *Service) answersAt(hostname string) bool {
-	regional := s.Environment.Name == environment.Public.Name && strings.HasSuffix(hostname, ".login.microsoft.com")
-	return regional || slices.Contains(s.Environment.LoginAliases, hostname)
+	return s.Environment.Regional(hostname) || slices.Contains(s.Environment.LoginAliases, hostname)
 }
 
 func (s *Service) openIDConfigurationV2(r *edge.Request) edge.Response {
