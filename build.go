@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -256,8 +257,11 @@ func (a *Application) AddSecret(value string) *Application {
 }
 
 // AddCertificate registers a certificate that the application signs assertions
-// with.
+// with. It panics when there is none.
 func (a *Application) AddCertificate(certificate *x509.Certificate) *Application {
+	if certificate == nil || len(certificate.Raw) == 0 {
+		must(fmt.Errorf("application %q was given no certificate; expected one that x509.ParseCertificate returned", a.Name))
+	}
 	return a.edit(func(d *directory.Application) {
 		d.Certificates = append(d.Certificates[:len(d.Certificates):len(d.Certificates)], certificate)
 	})
@@ -297,11 +301,23 @@ type Issuer struct {
 
 // AddIssuer adds an OpenID Connect issuer outside Entra, such as
 // https://token.actions.githubusercontent.com, whose discovery document and
-// keys are served under its own host name. It panics when url is not https.
+// keys are served under its own host name. It panics when url is not https, or
+// is on a host that another emulator answers for.
 func (c *Cloud) AddIssuer(url string) *Issuer {
 	i := &issuer.Issuer{Name: strings.TrimPrefix(url, "https://"), URL: url, Ring: c.issuerRing()}
+	must(c.checkIssuerHost(url))
 	must(c.issuers.Add(i))
 	return &Issuer{c, i}
+}
+
+// checkIssuerHost refuses an issuer whose documents nobody could fetch. What is
+// no URL at all is left to the service.
+func (c *Cloud) checkIssuerHost(issuer string) error {
+	u, err := url.Parse(issuer)
+	if err != nil || !c.router.Knows(u.Hostname()) || c.issuers.Knows(strings.ToLower(u.Hostname())) {
+		return nil
+	}
+	return fmt.Errorf("issuer %s: %s is emulated already; expected a host outside Entra and Azure", issuer, u.Hostname())
 }
 
 // issuerRing returns the keys of one more issuer, other than those of the

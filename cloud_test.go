@@ -117,9 +117,12 @@ func TestMisusePanicsWithASentence(t *testing.T) {
 		`must have exactly one`: func() {
 			w.exporter.AddFederatedIdentityCredential(directory.FederatedIdentityCredential{Name: "two", Issuer: "i", Subject: "s"})
 		},
-		`expected an https URL`:              func() { w.AddIssuer("http://x") },
-		`there is no operation "sts.tokn"`:   func() { w.Inject(fault.Rule{Op: "sts.tokn", Do: fault.Hangup{}}) },
-		`sts.token has no refusal "AADSTS1"`: func() { w.Inject(fault.Rule{Op: "sts.token", Do: fault.Refuse("AADSTS1")}) },
+		`expected an https URL`:                                 func() { w.AddIssuer("http://x") },
+		`login.microsoftonline.com is emulated already`:         func() { w.AddIssuer("https://login.microsoftonline.com/x") },
+		`contosodata.blob.core.windows.net is emulated already`: func() { w.AddIssuer("https://contosodata.blob.core.windows.net") },
+		`was given no certificate`:                              func() { w.exporter.AddCertificate(nil) },
+		`there is no operation "sts.tokn"`:                      func() { w.Inject(fault.Rule{Op: "sts.tokn", Do: fault.Hangup{}}) },
+		`sts.token has no refusal "AADSTS1"`:                    func() { w.Inject(fault.Rule{Op: "sts.token", Do: fault.Refuse("AADSTS1")}) },
 		`has no federated identity credential`: func() {
 			w.exporter.UpdateFederatedIdentityCredential(directory.FederatedIdentityCredential{Name: "other"})
 		},
@@ -161,6 +164,28 @@ func TestAScenarioFileMakesTheSameWorld(t *testing.T) {
 		if n := len(entra.Journal().Entries); n != 0 || time.Until(entra.Now()) > time.Hour {
 			t.Fatalf("after Reset the journal has %d entries and the clock shows %v", n, entra.Now())
 		}
+	}
+}
+
+func TestResetsTakeTurns(t *testing.T) {
+	file, err := fixtures.Scenarios.ReadFile("scenarios/msi-fic-blob.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	entra := fakeentra.Start(t, fakeentra.WithScenario(file))
+	var resets sync.WaitGroup
+	for range 8 {
+		resets.Go(func() {
+			for range 10 {
+				if err := entra.Reset(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	resets.Wait()
+	if got := strings.Join(entra.Hosts(), " "); got != "vm1 laptop" {
+		t.Errorf("the hosts are %s", got)
 	}
 }
 

@@ -45,6 +45,7 @@ type Cloud struct {
 	issuers    *issuer.Service
 	router     *door.Router
 
+	resetting    sync.Mutex // one Reset at a time, or two would add everything twice
 	mu           sync.Mutex
 	tenants      map[string]directory.TenantID
 	clients      map[string]directory.ClientID // applications and managed identities
@@ -321,6 +322,8 @@ func (c *Cloud) SigningKey() ([]byte, error) {
 // keys and open doors stay. Requests that are being answered meanwhile may see
 // either state.
 func (c *Cloud) Reset() error {
+	c.resetting.Lock()
+	defer c.resetting.Unlock()
 	c.mu.Lock()
 	c.tenants, c.clients, c.hosts = nil, nil, nil
 	c.mu.Unlock()
