@@ -79,6 +79,10 @@ func (r Rule) Check(ops func(journal.Op) bool) error {
 		if do < 0 {
 			return fmt.Errorf("fault %q: cannot delay by %v", r.Name, time.Duration(do))
 		}
+	case Rewrite:
+		if do == nil {
+			return fmt.Errorf("fault %q: cannot rewrite without a function", r.Name)
+		}
 	}
 	if r.After < 0 || r.Times < 0 {
 		return fmt.Errorf("fault %q: after is %d and times is %d; neither can be negative", r.Name, r.After, r.Times)
@@ -124,20 +128,33 @@ func (p *Plan) Reset() {
 // from. Every rule that matches counts the request; the first one whose turn it
 // is acts.
 func (p *Plan) Next(op journal.Op, r journal.Request) (string, Action) {
+	matching := p.matching(op, r)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var name string
 	var do Action
-	for _, c := range p.rules {
-		if c.Op != op || (c.When != nil && !c.When(r)) {
-			continue
-		}
+	for _, c := range matching {
 		c.seen++
 		if turn := c.seen > c.After && (c.Times == 0 || c.seen <= c.After+c.Times); turn && do == nil {
 			name, do = c.Name, c.Do
 		}
 	}
 	return name, do
+}
+
+// matching returns the rules for a request. It asks When without holding the
+// lock, because When is the user's and may arm rules itself.
+func (p *Plan) matching(op journal.Op, r journal.Request) []*counted {
+	p.mu.Lock()
+	rules := p.rules[:len(p.rules):len(p.rules)]
+	p.mu.Unlock()
+	var out []*counted
+	for _, c := range rules {
+		if c.Op == op && (c.When == nil || c.When(r)) {
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 // A Status tells how far a rule has come.

@@ -68,6 +68,18 @@ func TestWhenLooksAtTheRequest(t *testing.T) {
 	}
 }
 
+func TestWhenMayArmRules(t *testing.T) {
+	var p Plan
+	p.Add(Rule{Name: "first", Op: "x", Times: 1, Do: Hangup{}, When: func(journal.Request) bool {
+		p.Reset()
+		p.Add(Rule{Name: "next", Op: "x", Times: 1, Do: Hangup{}})
+		return true
+	}})
+	if got, want := fired(&p, "x", 3), "first next -"; got != want {
+		t.Fatalf("fired %q, want %q", got, want)
+	}
+}
+
 func TestThrottle(t *testing.T) {
 	r := Throttle("sts.token", 2, time.Minute)
 	do, ok := r.Do.(Respond)
@@ -82,6 +94,7 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 		"says nothing to do":               {Op: "sts.token"},
 		"cannot respond with status 0":     {Op: "sts.token", Do: Respond{}},
 		"cannot delay by -1s":              {Op: "sts.token", Do: Delay(-time.Second)},
+		"without a function":               {Op: "sts.token", Do: Rewrite(nil)},
 		"neither can be negative":          {Op: "sts.token", Do: Hangup{}, Times: -1},
 		`there is no operation "sts.toke"`: {Op: "sts.toke", Do: Hangup{}},
 	} {
