@@ -65,6 +65,9 @@ func checkTime(now time.Time, c token.Claims) *Error {
 		return nil
 	}
 	why := fmt.Sprintf("the assertion expired %s ago; ask its issuer for a new one before each exchange", now.Sub(until).Round(time.Second))
+	if until.Unix() == 0 {
+		why = "the assertion has no exp claim; its issuer must say until when it is valid (RFC 7523 section 3)"
+	}
 	if now.Before(from) {
 		why = fmt.Sprintf("the assertion becomes valid in %s; compare the clocks", from.Sub(now).Round(time.Second))
 	}

@@ -111,6 +111,14 @@ func TestTheClassicMistakesAreNamed(t *testing.T) {
 	}
 }
 
+func TestAnAssertionWithoutAnEndIsNamedAsSuch(t *testing.T) {
+	w := newWorld(t).trusting(external())
+	got := w.withAssertion(w.byIssuer(map[string]any{"exp": nil}))
+	if want := "the assertion has no exp claim"; got.Body["error_codes"].([]any)[0] != 700024.0 || !strings.Contains(w.lastWhy(), want) {
+		t.Errorf("answered %v because %q; want %q", got.Body, w.lastWhy(), want)
+	}
+}
+
 func TestATokenForSomethingElseIsNamedAsTheMistake(t *testing.T) {
 	w := newWorld(t)
 	w.withAssertion(w.identityToken("https://management.azure.com/"))
