@@ -58,7 +58,7 @@ func TestResourceNeedsAServicePrincipalInTheTenant(t *testing.T) {
 	if _, ok := d.Resource("t2", "api://orders"); ok {
 		t.Error("a resource was found in a tenant that it is not present in")
 	}
-	for _, id := range []string{"https://storage.azure.com", "https://storage.azure.com/", "HTTPS://STORAGE.AZURE.COM", string(StorageApp)} {
+	for _, id := range []string{"https://storage.azure.com", "https://storage.azure.com/", "HTTPS://STORAGE.AZURE.COM", "https:/storage.azure.com/", string(StorageApp)} {
 		if r, ok := d.Resource("t2", id); !ok || r.AppID != StorageApp {
 			t.Errorf("Resource(%q) = %+v, %v; want Azure Storage", id, r, ok)
 		}

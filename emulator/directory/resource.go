@@ -48,9 +48,15 @@ func firstParty(exchangeAudience string) []Resource {
 }
 
 // normalise makes identifiers that Entra treats as equal equal: letter case
-// does not count, and neither does one trailing slash.
+// does not count, and neither does one trailing slash. A virtual machine was
+// seen to get a token for https:/management.azure.com/, with one slash, which
+// proxies make of two.
 func normalise(identifier string) string {
-	return strings.ToLower(strings.TrimSuffix(identifier, "/"))
+	id := strings.ToLower(strings.TrimSuffix(identifier, "/"))
+	if rest, ok := strings.CutPrefix(id, "https:/"); ok && !strings.HasPrefix(rest, "/") {
+		return "https://" + rest
+	}
+	return id
 }
 
 func (d *Directory) addResource(r Resource) {

@@ -103,7 +103,7 @@ var (
 		Source: "azidentity TROUBLESHOOTING.md, keycloak/keycloak#31294",
 	})
 	errSecretExpired = row(Refusal{
-		Name: "expired-secret", Code: 7000222, OAuth: "invalid_client", Status: http.StatusUnauthorized, Fidelity: edge.Faithful,
+		Name: "expired-secret", Code: 7000222, OAuth: "invalid_client", Status: http.StatusUnauthorized, Fidelity: edge.Approximate,
 		Text:   "The provided client secret keys for app '{client}' are expired. Visit the Azure portal to create new keys for your app: https://aka.ms/NewClientSecret, or consider using certificate credentials for added security: https://aka.ms/certCreds.",
 		Source: errorCodes + "; the long text is general knowledge",
 	})

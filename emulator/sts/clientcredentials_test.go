@@ -93,7 +93,7 @@ func TestQuirksOfRealClientsAreAccepted(t *testing.T) {
 		})
 	}
 	w := newWorld(t)
-	for _, target := range []string{"/contoso.onmicrosoft.com/oauth2/v2.0/token", "//" + contoso + "/oauth2/v2.0/token/", "/" + strings.ToUpper(contoso) + "/oauth2/v2.0/token?client-request-id=" + strangeCID} {
+	for _, target := range []string{"/contoso.onmicrosoft.com/oauth2/v2.0/token", "//" + contoso + "/oauth2/v2.0/token/", "/" + contoso + "/OAuth2/V2.0/Token", "/" + strings.ToUpper(contoso) + "/oauth2/v2.0/token?client-request-id=" + strangeCID} {
 		got := w.postTo(target, "grant_type", "client_credentials", "client_id", exporter, "client_secret", "s3cret", "scope", storageScope)
 		if w.claims(got).TenantID != contoso {
 			t.Errorf("%s: token of another tenant", target)

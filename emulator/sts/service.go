@@ -78,7 +78,7 @@ type Service struct {
 func New(c Config) *Service {
 	s := &Service{Config: c}
 	s.routes = s.operations()
-	s.table = edge.NewTable(false, s.routes)
+	s.table = edge.NewTable(true, s.routes) // that Entra regards letter case in paths is nowhere said
 	return s
 }
 
@@ -123,7 +123,7 @@ func (s *Service) unknown(r *edge.Request) edge.Response {
 
 func (s *Service) wrongMethod(r *edge.Request) edge.Response {
 	valid := "GET, OPTIONS"
-	if strings.HasSuffix(strings.TrimRight(r.URL.Path, "/"), "/token") {
+	if strings.HasSuffix(strings.ToLower(strings.TrimRight(r.URL.Path, "/")), "/token") {
 		valid = "POST"
 	}
 	return s.refuse(r, errMethod.because(values{"valid": valid, "method": r.Method},
