@@ -105,7 +105,8 @@ func (s *Service) issuerName(r *edge.Request) (inURLs, inIssuer string, err *Err
 // carries (AuthorityMetadata.ts). MSAL Go relies on it to stay in a region: it
 // takes the token endpoint from the document of westeurope.login.microsoft.com.
 // A client that was led here by a loopback address finds its way back in the
-// same manner. The host of v1.0 issuers has no endpoints of its own.
+// same manner. That sts.windows.net names the preferred host instead is general
+// knowledge.
 func (s *Service) base(r *edge.Request) string {
 	name := strings.ToLower(r.URL.Hostname())
 	switch {
