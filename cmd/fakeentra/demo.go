@@ -51,7 +51,13 @@ func demo(ctx context.Context, out io.Writer) error {
 	if err := d.firstAct(ctx); err != nil {
 		return err
 	}
-	return d.secondAct(ctx)
+	if err := d.secondAct(ctx); err != nil {
+		return err
+	}
+	if d.unsaid != nil {
+		return failed("", "cannot print the demo: %v", cause(d.unsaid))
+	}
+	return nil
 }
 
 type demonstration struct {
@@ -61,6 +67,8 @@ type demonstration struct {
 	vm    *fakeentra.Host
 	out   io.Writer
 	shown int // entries of the journal that were printed
+
+	unsaid error // why something could not be printed
 }
 
 func (d *demonstration) introduce() {
@@ -158,5 +166,7 @@ func (d *demonstration) listBlobs(ctx context.Context, token string) ([]string, 
 }
 
 func (d *demonstration) say(format string, args ...any) {
-	_, _ = fmt.Fprintf(d.out, format, args...) // to a closed pipe there is nothing to say
+	if _, err := fmt.Fprintf(d.out, format, args...); err != nil && d.unsaid == nil {
+		d.unsaid = err
+	}
 }
