@@ -175,8 +175,8 @@ func closeProxies(proxies map[string]*proxyListener) error {
 // Environ returns the variables, in the form of [os.Environ], that lead every
 // kind of client to the proxy and make it trust the certificates in the files
 // ca and bundle, as [Cloud.CertificateFiles] returns them. Which client reads
-// which was measured with each of them; see docs of the proxy door in the
-// README. Variables that would say nothing are left out.
+// which was measured with each of them. Variables that would say nothing are
+// left out.
 func (d Doors) Environ(ca, bundle string) []string {
 	var env []string
 	set := func(value string, names ...string) {

@@ -102,8 +102,9 @@ func WithTokenLifetimes(managedIdentity, application time.Duration) Option {
 	})
 }
 
-// WithPassthrough lets clients of the Cloud's hosts reach these host names for
-// real. Loopback addresses need no permission.
+// WithPassthrough lets clients from [Host.Client] reach these host names for
+// real. Loopback addresses need no permission. What comes in by a listener, as
+// child processes do, is never let through to another machine.
 func WithPassthrough(names ...string) Option {
 	return optionFunc(func(o *options) error {
 		o.passthrough = append(o.passthrough, names...)
