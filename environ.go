@@ -25,8 +25,9 @@ type proxyListener struct {
 }
 
 // CA returns the certificate authority that vouches for the emulated names. It
-// is made when it is first asked for, lives a week, and its private key never
-// leaves memory.
+// is made when it is first asked for, here or by [Host.Environ] or [Cloud.Serve],
+// lives a week, and its private key never leaves memory. It cannot vouch for
+// issuers that are added later: add them before.
 func (c *Cloud) CA() *x509.Certificate {
 	authority, err := c.certificateAuthority()
 	must(err)
