@@ -10,7 +10,7 @@ import (
 func TestMain(m *testing.M) {
 	exampletest.Main(m,
 		exampletest.Command("node", "Node.js 20 or later", "see https://nodejs.org"),
-		exampletest.File("node_modules/@azure/identity/package.json", "the packages of examples/node-azure-identity", "npm ci --prefix examples/node-azure-identity"))
+		exampletest.File("node_modules/@azure/identity/package.json", "the packages of examples/node-azure-identity", "examples/install"))
 }
 
 func TestListsBlobsUnderRun(t *testing.T) {

@@ -1,0 +1,16 @@
+// Package python tests the example.
+package python
+
+import (
+	"testing"
+
+	"github.com/fakeentra/fakeentra/internal/exampletest"
+)
+
+func TestMain(m *testing.M) {
+	exampletest.Main(m, exampletest.File(".venv/bin/python", "Python with the packages of examples/python-msal", "examples/install"))
+}
+
+func TestListsBlobsUnderRun(t *testing.T) {
+	exampletest.ListsBlobs(t, ".venv/bin/python", "main.py")
+}
