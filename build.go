@@ -282,8 +282,12 @@ func (a *Application) Expose(identifierURI string, version int) *Application {
 }
 
 // Consent provisions a service principal for an application that is registered
-// in another tenant. It panics when the application is not multi-tenant.
+// in another tenant. One that is there already, as in the home tenant, stays as
+// it is. It panics when the application is not multi-tenant.
 func (t *Tenant) Consent(a *Application) *Tenant {
+	if _, present := t.cloud.directory.ServicePrincipal(t.ID, a.ClientID); present {
+		return t
+	}
 	registered, _ := t.cloud.directory.Application(string(a.ClientID))
 	if !registered.MultiTenant {
 		must(fmt.Errorf("tenant %s cannot consent to %s, which is registered in another tenant and is not multi-tenant; call MultiTenant on it", t.Name, a.Name))

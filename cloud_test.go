@@ -167,6 +167,18 @@ func TestAScenarioFileMakesTheSameWorld(t *testing.T) {
 	}
 }
 
+func TestConsentKeepsTheServicePrincipalThatIsThere(t *testing.T) {
+	file, err := fixtures.Scenarios.ReadFile("scenarios/msi-fic-blob.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	entra := fakeentra.Start(t, fakeentra.WithScenario(file))
+	entra.Tenant("contoso").Consent(entra.Application("exporter"))
+	if got := entra.Application("exporter").PrincipalID(); got != "55555555-5555-5555-5555-555555555555" {
+		t.Errorf("the principal ID became %s", got)
+	}
+}
+
 func TestResetsTakeTurns(t *testing.T) {
 	file, err := fixtures.Scenarios.ReadFile("scenarios/msi-fic-blob.yaml")
 	if err != nil {
