@@ -37,6 +37,7 @@ var allowed = map[string][]string{
 	"internal/door":            {"emulator/journal", "internal/edge", "internal/pki"},
 	"internal/scenario":        {"emulator/directory", "emulator/environment", "emulator/fault", "emulator/journal", "internal/ident"},
 	"internal/exampletest":     {},
+	"internal/sandbox":         {"internal/pki"},
 	"fixtures":                 {},
 	"fixtures/internal/keygen": {"emulator/token"},
 	"": {"emulator/blob", "emulator/control", "emulator/directory", "emulator/environment", "emulator/fault", "emulator/imds", "emulator/issuer",

@@ -1,0 +1,109 @@
+// Package sandbox runs unmodified programs in a world of their own: production
+// host names and 169.254.169.254 lead to this process, and to no other machine.
+//
+// There are two ways. [Netns] gives the program a network and a file system of
+// its own, and is the complete one. [Notify] answers for the kernel when the
+// program connects, and works where namespaces are not permitted, such as in
+// containers. Both need Linux and no privileges. Neither is a security
+// boundary: a program that means to get out may find a way.
+package sandbox
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// A World is what answers inside a sandbox.
+type World struct {
+	// Knows reports whether a host name is emulated: it gets an address in the
+	// sandbox. It is called from several goroutines, with names in lower case
+	// and without a dot at the end.
+	Knows func(hostname string) bool
+	// Serve answers on two listeners until ctx is done: connections to port 443
+	// and to port 80 of emulated names and of 169.254.169.254.
+	Serve func(ctx context.Context, https, http net.Listener) error
+	// CA is the certificate in PEM form that programs must trust.
+	CA []byte
+	// Metadata says whether 169.254.169.254 answers. Where it does not, as on a
+	// laptop, connections to it fail at once.
+	Metadata bool
+}
+
+// A Command is a program to run inside.
+type Command struct {
+	Path                  string   // file to execute
+	Args                  []string // including the name that the program was called by
+	Env                   []string // in the form of [os.Environ]
+	Stdin, Stdout, Stderr *os.File
+
+	// Environ returns more variables, given two files in PEM form under the
+	// names that they have for the program: the certificate of the World, and
+	// the certificates of this machine with it. It may be nil.
+	Environ func(ca, bundle string) []string
+
+	Forward []int // ports of this machine's loopback that the program reaches under the same number
+	Publish []int // ports of the program's loopback that this machine reaches under the same number
+}
+
+// A Result says how a command ended.
+type Result struct {
+	Status int    // exit code, or 128 and the number of the signal that killed it
+	Leaks  []Leak // by kind and name
+}
+
+// A Leak is something outside the emulated set that a program asked for. It did
+// not get it.
+type Leak struct {
+	Kind  string // "dns" or "connect"
+	Name  string // a host name, or an address and port
+	Count int    // how often
+}
+
+// ErrUnavailable is wrapped by errors that say why one way to make a sandbox is
+// closed on this machine. Another one may be open. Nothing was run.
+//
+// A command that cannot be executed is an [os.PathError] instead.
+var ErrUnavailable = errors.New("not available on this machine")
+
+// leaks counts what programs ask for in vain. The zero value is ready. It may
+// be used by several goroutines.
+type leaks struct {
+	mu    sync.Mutex
+	count map[Leak]int // by kind and name
+}
+
+// The kinds of leaks.
+const (
+	leakDNS     = "dns"
+	leakConnect = "connect"
+)
+
+func (l *leaks) add(kind, name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.count == nil {
+		l.count = map[Leak]int{}
+	}
+	l.count[Leak{Kind: kind, Name: name}]++
+}
+
+// list returns what was counted, connections first.
+func (l *leaks) list() []Leak {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []Leak
+	for leak, n := range l.count {
+		leak.Count = n
+		all = append(all, leak)
+	}
+	slices.SortFunc(all, func(a, b Leak) int {
+		return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Name, b.Name))
+	})
+	return all
+}
