@@ -2,6 +2,8 @@ package imds
 
 import (
 	"encoding/json"
+	"errors"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -43,7 +45,6 @@ var provocations = []struct {
 	{"metadata-header", "vm1", "GET", "http://169.254.169.254/metadata/identity/getplatformmetadata?cred-api-version=2.0", []string{"Metadata", ""}, 400, envelope + `Required metadata header not specified"}`, "probes"},
 	{"not-found", "vm1", "GET", "http://169.254.169.254/metadata/loadbalancer", nil, 404, `{"error":"not_found","error_description":"The requested element does not exist"}`, "nothing at /metadata/loadbalancer"},
 	{"method-not-allowed", "vm1", "POST", fresh, nil, 405, `{"error":"method_not_allowed","error_description":"The method is not allowed"}`, "POST is not a method of /metadata/identity/oauth2/token"},
-	{"no-source", "laptop", "GET", fresh, nil, 404, `{"error":"not_found","error_description":"This host has no managed identity endpoint"}`, "the host laptop has the source none"},
 	{"no-source", "", "GET", fresh, nil, 404, `{"error":"not_found","error_description":"This host has no managed identity endpoint"}`, `the host "", which does not exist`},
 }
 
@@ -57,6 +58,18 @@ func TestEveryRefusalIsProvokedByItsRequest(t *testing.T) {
 		if resp.Status != tc.status || string(resp.Body) != tc.body || got.Code != tc.row || !strings.Contains(got.Why, tc.why) {
 			t.Errorf("%s %s at %q:\ngot  %d %s %s: %s\nwant %d %s %s: %s", tc.method, tc.url, tc.host, resp.Status, resp.Body, got.Code, got.Why, tc.status, tc.body, tc.row, tc.why)
 		}
+	}
+}
+
+// On a laptop nothing answers at all, and the journal says why.
+func TestALaptopAnswersNothing(t *testing.T) {
+	w := newWorld(t)
+	in := httptest.NewRequestWithContext(t.Context(), "GET", fresh, nil)
+	if _, err := w.edge.Serve(w.Service, edge.Caller{Host: "laptop"}, in); !errors.Is(err, edge.ErrHangup) {
+		t.Fatalf("error %v, want a closed connection", err)
+	}
+	if got := w.last().String(); got != "1 imds.unknown closed laptop refused no-source: the host laptop has the source none, so nothing answers at 169.254.169.254; give it the source imds" {
+		t.Errorf("journal: %s", got)
 	}
 }
 

@@ -36,13 +36,13 @@ func (h handler) ServeHTTP(w http.ResponseWriter, in *http.Request) {
 
 func (h handler) answer(w http.ResponseWriter, in *http.Request) {
 	target := absolute(in)
-	if h.noMetadata && canonical(target.Hostname()) == metadata {
-		panic(http.ErrAbortHandler) // any answer would look like a metadata service
-	}
 	in = in.WithContext(in.Context())
 	in.URL = target
 	caller := edge.Caller{Host: h.host, TLS: target.Scheme == "https"}
 	resp, err := h.router.serve(h.answerer(target.Hostname()), caller, in)
+	if h.noMetadata && canonical(target.Hostname()) == metadata {
+		err = edge.ErrHangup // the attempt is on record; any answer would look like a metadata service
+	}
 	switch {
 	case err == nil:
 		resp.Write(w, in)

@@ -245,8 +245,12 @@ func TestALaptopIsNotAnsweredByTheProxy(t *testing.T) {
 	}
 	resp, err := client.Get("https://login.microsoftonline.com/")
 	body(t, resp, err)
-	if diff := cmp.Diff([]string{"sts.echo https://login.microsoftonline.com/ 200"}, ops(p.Router)); diff != "" {
-		t.Errorf("journal (-want +got):\n%s", diff)
+	want := []string{
+		"imds.echo http://169.254.169.254/metadata 200", "imds.echo http://169.254.169.254.:8080/ 200", "imds.echo https://169.254.169.254:443 200",
+		"imds.echo http://169.254.169.254/ 200", "sts.echo https://login.microsoftonline.com/ 200",
+	}
+	if diff := cmp.Diff(want, ops(p.Router)); diff != "" {
+		t.Errorf("attempts on record (-want +got):\n%s", diff)
 	}
 }
 

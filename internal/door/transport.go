@@ -54,11 +54,11 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		closeBody(req)
 		return nil, err
 	}
-	if t.NoMetadata && hostname == metadata {
-		closeBody(req)
-		return nil, refused(req.URL)
+	resp, err := t.emulate(req, hostname)
+	if t.NoMetadata && hostname == metadata && req.Context().Err() == nil {
+		return nil, refused(req.URL) // whatever the answer: the attempt is on record
 	}
-	return t.emulate(req, hostname)
+	return resp, err
 }
 
 func (t *Transport) next() http.RoundTripper {

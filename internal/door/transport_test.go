@@ -170,7 +170,7 @@ func TestAHangupIsAnUnexpectedEOF(t *testing.T) {
 	r := newRouter()
 	r.edge.Faults.Add(fault.Rule{Op: "sts.echo", Do: fault.Hangup{}})
 	_, err := inProcess(r).Get("https://login.microsoftonline.com/")
-	want := `Get "https://login.microsoftonline.com/": fakeentra: connection closed by an injected fault: unexpected EOF`
+	want := `Get "https://login.microsoftonline.com/": fakeentra: connection closed without an answer: unexpected EOF`
 	if err == nil || err.Error() != want || !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("got %v\nwant %s", err, want)
 	}

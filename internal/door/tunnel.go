@@ -77,6 +77,7 @@ func (p *Proxy) connect(w http.ResponseWriter, in *http.Request) {
 	case edge.Loopback(hostname):
 		p.relay(conn, in, net.JoinHostPort(hostname, port))
 	case p.NoMetadata && hostname == metadata:
+		_, _ = p.record(in, hostname, port)
 		decline(conn, in, noMetadata.plain(p.Host))
 	case !p.Router.Knows(hostname):
 		p.unknown(conn, in, hostname, port)
@@ -126,8 +127,18 @@ func splitTarget(target string) (hostname, port string, ok bool) {
 	return hostname, strconv.FormatUint(n, 10), true
 }
 
-// unknown puts a host that nobody answers for on record.
+// unknown declines a host that nobody answers for.
 func (p *Proxy) unknown(conn net.Conn, in *http.Request, hostname, port string) {
+	resp, err := p.record(in, hostname, port)
+	if err != nil {
+		_ = conn.Close()
+		return
+	}
+	decline(conn, in, resp)
+}
+
+// record puts an attempt to connect in the journal.
+func (p *Proxy) record(in *http.Request, hostname, port string) (edge.Response, error) {
 	scheme := "https"
 	if port == "80" {
 		scheme = "http"
@@ -135,12 +146,7 @@ func (p *Proxy) unknown(conn net.Conn, in *http.Request, hostname, port string) 
 	asked := in.WithContext(p.base)
 	asked.URL = &url.URL{Scheme: scheme, Host: net.JoinHostPort(hostname, port)}
 	asked.Body = nil // CONNECT has none, whatever its headers say
-	resp, err := p.Router.Serve(edge.Caller{Host: p.Host}, asked)
-	if err != nil {
-		_ = conn.Close()
-		return
-	}
-	decline(conn, in, resp)
+	return p.Router.Serve(edge.Caller{Host: p.Host}, asked)
 }
 
 // decline answers a CONNECT request that leads nowhere. The first line of the

@@ -25,9 +25,10 @@ const (
 	MaxKept    = 16 << 10 // bytes of each body that the journal keeps
 )
 
-// ErrHangup is returned when a fault closes the connection. Doors translate it
+// ErrHangup is returned when a fault closes the connection, or a service that
+// does not answer at all. Doors translate it
 // into what their kind of client sees then.
-var ErrHangup = errors.New("fakeentra: connection closed by an injected fault")
+var ErrHangup = errors.New("fakeentra: connection closed without an answer")
 
 // A Service answers for some host names.
 type Service interface {
@@ -68,6 +69,9 @@ func (e *Edge) Serve(s Service, from Caller, in *http.Request) (Response, error)
 	route := s.Resolve(r)
 	r.Op = route.Op
 	resp, ruleName, err := e.answer(s, route, r, in)
+	if err == nil && resp.Closed {
+		err = ErrHangup
+	}
 	if err == nil && in.Context().Err() != nil {
 		err = in.Context().Err()
 	}

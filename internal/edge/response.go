@@ -19,6 +19,9 @@ type Response struct {
 	// holds. The journal then keeps Body, which may be a beginning.
 	Stream io.Reader
 	Length int64
+	// Closed answers with nothing at all: the connection ends, as where no
+	// service listens. The journal keeps the reason.
+	Closed bool
 }
 
 // Size returns the length of the whole body.
