@@ -104,6 +104,9 @@ func (t *Tenant) addIdentity(name string, kind directory.ManagedIdentityKind) *M
 }
 
 func (c *Cloud) addIdentity(m directory.ManagedIdentity) error {
+	if m.Name == "" {
+		return fmt.Errorf("a managed identity needs a name")
+	}
 	if err := directory.CheckFederated(m.Federated); err != nil {
 		return fmt.Errorf("managed identity %q: %w", m.Name, err)
 	}
@@ -172,6 +175,9 @@ func (t *Tenant) AddApplication(name string) *Application {
 }
 
 func (c *Cloud) addApplication(a directory.Application) error {
+	if a.Name == "" {
+		return fmt.Errorf("an application needs a name")
+	}
 	if err := directory.CheckFederated(a.Federated); err != nil {
 		return fmt.Errorf("application %q: %w", a.Name, err)
 	}

@@ -85,13 +85,16 @@ func (m manager) ringOf(name string) (*token.Ring, error) {
 		return m.ring, nil
 	}
 	var known []string
+	for _, t := range m.directory.Tenants() {
+		known = append(known, t.Name)
+	}
 	for _, i := range m.issuers.Issuers() {
 		if i.Name == name {
 			return i.Ring, nil
 		}
 		known = append(known, i.Name)
 	}
-	return nil, fmt.Errorf("there is no issuer %q; expected a tenant, or one of: %s", name, strings.Join(known, ", "))
+	return nil, fmt.Errorf("there is no tenant or issuer %q; there are: %s", name, strings.Join(known, ", "))
 }
 
 // Version returns the version of this module, as the program that it is built

@@ -112,7 +112,7 @@ func TestTheControlPlane(t *testing.T) {
 	if err := client.RotateKeys(ctx, "contoso"); err != nil || len(w.plain().kids(t)) != len(kids)+1 {
 		t.Errorf("rotation: %v", err)
 	}
-	if err := client.RotateKeys(ctx, "nobody"); err == nil || !strings.Contains(err.Error(), `no issuer "nobody"`) {
+	if err := client.RotateKeys(ctx, "nobody"); err == nil || !strings.Contains(err.Error(), `no tenant or issuer "nobody"; there are: contoso`) {
 		t.Errorf("rotating the keys of nobody: %v", err)
 	}
 	log, err := client.Journal(ctx, control.Filter{Refused: true})
