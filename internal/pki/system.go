@@ -5,9 +5,9 @@ import (
 	"os"
 )
 
-// bundles are where the distributions keep the certificates that they trust,
-// as listed in crypto/x509/root_linux.go.
-func bundles() []string {
+// Bundles returns the files in which the distributions keep the certificates
+// that they trust, as listed in crypto/x509/root_linux.go.
+func Bundles() []string {
 	return []string{
 		"/etc/ssl/certs/ca-certificates.crt",                // Debian, Ubuntu, Gentoo
 		"/etc/pki/tls/certs/ca-bundle.crt",                  // Fedora, RHEL 6
@@ -24,8 +24,12 @@ func bundles() []string {
 //
 // Variables such as SSL_CERT_FILE replace the system's certificates, so
 // whoever points one to an [Authority] puts these beside it.
-func SystemBundle() []byte {
-	for _, f := range append([]string{os.Getenv("SSL_CERT_FILE")}, bundles()...) {
+func SystemBundle() []byte { return SystemBundleOr(os.Getenv("SSL_CERT_FILE")) }
+
+// SystemBundleOr is [SystemBundle] with another file in place of that of
+// SSL_CERT_FILE.
+func SystemBundleOr(file string) []byte {
+	for _, f := range append([]string{file}, Bundles()...) {
 		if b, err := os.ReadFile(f); err == nil && len(b) > 0 {
 			return append(bytes.TrimRight(b, "\n"), '\n')
 		}
