@@ -62,7 +62,7 @@ type Result struct {
 type Leak struct {
 	Kind  string // "dns" or "connect"
 	Name  string // a host name, or an address and port
-	Count int    // how often
+	Count int    // how often; resolvers ask twice for each name, for IPv4 and IPv6
 }
 
 // ErrUnavailable is wrapped by errors that say why one way to make a sandbox is

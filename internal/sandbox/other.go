@@ -1,0 +1,16 @@
+//go:build !linux
+
+package sandbox
+
+import (
+	"context"
+	"fmt"
+)
+
+// Child does nothing on this system.
+func Child() {}
+
+// Netns needs Linux.
+func Netns(context.Context, World, Command) (Result, error) {
+	return Result{}, fmt.Errorf("network namespaces need Linux: %w", ErrUnavailable)
+}

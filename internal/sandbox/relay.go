@@ -1,0 +1,135 @@
+package sandbox
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"sync"
+)
+
+// listenPublished opens the ports of this machine's loopback that lead into the
+// sandbox.
+func listenPublished(ports []int) ([]net.Listener, error) {
+	var listeners []net.Listener
+	for _, port := range ports {
+		l, err := net.Listen("tcp", net.JoinHostPort(loopback.String(), strconv.Itoa(port)))
+		if err != nil {
+			closeAll(listeners)
+			return nil, fmt.Errorf("cannot publish port %d: %w; stop what listens there, or let the program take another port", port, err)
+		}
+		listeners = append(listeners, l)
+	}
+	return listeners, nil
+}
+
+func closeAll(listeners []net.Listener) {
+	for _, l := range listeners {
+		_ = l.Close() // closing twice is harmless
+	}
+}
+
+// toLoopback returns a function that connects to the port of an address, at the
+// loopback of this machine.
+func toLoopback(address net.Addr) func() (net.Conn, error) {
+	target := net.JoinHostPort(loopback.String(), strconv.Itoa(address.(*net.TCPAddr).Port))
+	return func() (net.Conn, error) { return net.Dial("tcp", target) }
+}
+
+// relay connects whoever connects to l with a connection of dial, until ctx is
+// done. It returns when all connections are closed.
+func relay(ctx context.Context, l net.Listener, dial func() (net.Conn, error)) {
+	defer context.AfterFunc(ctx, func() { _ = l.Close() })()
+	var group sync.WaitGroup
+	defer group.Wait()
+	for {
+		near, err := l.Accept()
+		if err != nil {
+			return
+		}
+		group.Go(func() {
+			defer func() { _ = near.Close() }()
+			far, err := dial()
+			if err != nil {
+				return // the client sees that the connection is closed
+			}
+			defer func() { _ = far.Close() }()
+			splice(ctx, near, far)
+		})
+	}
+}
+
+// splice copies in both directions until both are at their end, or ctx is done.
+func splice(ctx context.Context, a, b net.Conn) {
+	defer context.AfterFunc(ctx, func() { _, _ = a.Close(), b.Close() })()
+	var group sync.WaitGroup
+	for _, way := range []struct{ from, to net.Conn }{{a, b}, {b, a}} {
+		group.Go(func() {
+			_, _ = io.Copy(way.to, way.from) // an error is the end of the connection
+			if half, ok := way.to.(interface{ CloseWrite() error }); ok {
+				_ = half.CloseWrite()
+			}
+		})
+	}
+	group.Wait()
+}
+
+// join makes one listener of two.
+func join(a, b net.Listener) net.Listener {
+	j := &joined{Listener: a, other: b, accepted: make(chan accepted), closed: make(chan struct{})}
+	go j.accept(a)
+	go j.accept(b)
+	return j
+}
+
+type joined struct {
+	net.Listener
+	other    net.Listener
+	accepted chan accepted
+	once     sync.Once
+	closed   chan struct{}
+}
+
+type accepted struct {
+	conn net.Conn
+	err  error
+}
+
+func (j *joined) accept(l net.Listener) {
+	for {
+		conn, err := l.Accept()
+		select {
+		case j.accepted <- accepted{conn, err}:
+		case <-j.closed:
+			if conn != nil {
+				_ = conn.Close()
+			}
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// Accept returns the next connection of either.
+func (j *joined) Accept() (net.Conn, error) {
+	select {
+	case a := <-j.accepted:
+		return a.conn, a.err
+	case <-j.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close closes both.
+func (j *joined) Close() error {
+	err := net.ErrClosed
+	j.once.Do(func() {
+		close(j.closed)
+		err = j.Listener.Close()
+		_ = j.other.Close()
+	})
+	return err
+}

@@ -1,0 +1,55 @@
+package sandbox
+
+import (
+	"os"
+	"os/exec"
+	"os/signal"
+)
+
+// Run runs a command without a sandbox, to its end, and returns its exit code,
+// or 128 and the number of the signal that killed it. Signals to this process
+// are passed on to the command.
+//
+// The command stays in the process group of its parent, so that it can use the
+// terminal and gets from it what is typed, such as Ctrl-C. The parent outlives
+// it.
+func Run(c Command) (status int, err error) {
+	s := newSupervisor()
+	defer s.stop()
+	child := &exec.Cmd{Path: c.Path, Args: c.Args, Env: c.Env, Stdin: c.Stdin, Stdout: c.Stdout, Stderr: c.Stderr}
+	if err := child.Start(); err != nil {
+		return 0, err
+	}
+	return s.wait(child), nil
+}
+
+// A supervisor keeps the signals to this process for a child. It begins before
+// the child does, so that none is lost.
+type supervisor struct{ signals chan os.Signal }
+
+func newSupervisor() *supervisor {
+	s := &supervisor{make(chan os.Signal, 16)}
+	signal.Notify(s.signals, passedOn()...)
+	return s
+}
+
+func (s *supervisor) stop() { signal.Stop(s.signals) }
+
+// wait passes signals on until the child has ended, and returns its status.
+func (s *supervisor) wait(child *exec.Cmd) int {
+	ended := make(chan struct{})
+	go func() {
+		_ = child.Wait() // its state says what is of interest
+		close(ended)
+	}()
+	for {
+		select {
+		case sig := <-s.signals:
+			if !typed(sig) {
+				_ = child.Process.Signal(sig) // it fails when the child has just ended
+			}
+		case <-ended:
+			return statusOf(child.ProcessState)
+		}
+	}
+}
