@@ -100,7 +100,7 @@ func (h *Host) environ(base []string) ([]string, error) {
 			return nil, err
 		}
 	}
-	return append(scrub(base), Doors{Proxy: c.proxies[h.name].url}.Environ(ca, bundle)...), nil
+	return append(CleanEnviron(base), Doors{Proxy: c.proxies[h.name].url}.Environ(ca, bundle)...), nil
 }
 
 // CertificateFiles returns the names of two files in PEM form: [Cloud.CA]
@@ -152,7 +152,7 @@ func listen(h *Host, authority *pki.Authority) (*proxyListener, error) {
 		return nil, fmt.Errorf("cannot listen on a loopback address: %w", err)
 	}
 	p := &proxyListener{
-		Proxy: &door.Proxy{Router: h.cloud.router, Authority: authority, Host: h.name, NoMetadata: h.source() == NoSource},
+		Proxy: &door.Proxy{Router: h.cloud.router, Authority: authority, Host: h.name, NoMetadata: h.Source() == NoSource},
 		url:   "http://" + l.Addr().String(), done: make(chan error, 1),
 	}
 	go func() { p.done <- p.Serve(l) }()
@@ -224,8 +224,10 @@ var misleading = []string{
 	"NODE_USE_ENV_PROXY", "NODE_EXTRA_CA_CERTS", "DENO_CERT", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
 }
 
-// scrub removes the misleading variables, whatever their letter case.
-func scrub(env []string) []string {
+// CleanEnviron returns an environment, in the form of [os.Environ], without the
+// variables that lead Azure clients past the emulators or to another identity,
+// and without proxies and their certificates. [Host.Environ] starts from it.
+func CleanEnviron(env []string) []string {
 	return slices.DeleteFunc(slices.Clone(env), func(entry string) bool {
 		name, _, _ := strings.Cut(entry, "=")
 		return slices.Contains(misleading, strings.ToUpper(name))

@@ -80,11 +80,12 @@ func (h *Host) Assign(ms ...*ManagedIdentity) *Host {
 // and the Azure SDK for Go take one.
 func (h *Host) Client() *http.Client {
 	return &http.Client{Transport: &door.Transport{
-		Router: h.cloud.router, Host: h.name, NoMetadata: h.source() == NoSource, Passthrough: h.cloud.passesThrough,
+		Router: h.cloud.router, Host: h.name, NoMetadata: h.Source() == NoSource, Passthrough: h.cloud.passesThrough,
 	}}
 }
 
-func (h *Host) source() Source {
+// Source returns the way the host hands out managed identity tokens.
+func (h *Host) Source() Source {
 	host, _ := h.cloud.imds.Host(h.name)
 	return host.Source
 }

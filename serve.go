@@ -63,6 +63,43 @@ func (c *Cloud) Serve(ctx context.Context, l Listen) error {
 	return s.run(ctx, cancel, l.Ready)
 }
 
+// ServeOn answers on listeners that the caller made, until ctx is done, as if
+// every client ran on the host with a name; the first one if it is empty. https
+// answers by SNI for login hosts, storage accounts and issuers, with
+// certificates of [Cloud.CA]; http for the managed identity endpoint and for
+// everything that is asked for by name. Either may be nil. It closes both, also
+// when it fails.
+func (c *Cloud) ServeOn(ctx context.Context, host string, https, http net.Listener) error {
+	s := &serving{cloud: c, errs: make(chan error)}
+	defer s.abandon()
+	var open []func(net.Listener) (func(context.Context) error, error)
+	if https != nil {
+		s.listeners, open = append(s.listeners, https), append(open, s.https)
+	}
+	if http != nil {
+		s.listeners, open = append(s.listeners, http), append(open, s.imds)
+	}
+	var err error
+	if s.host, err = c.defaultHost(host); err != nil {
+		return err
+	}
+	for i, l := range s.listeners {
+		serve, err := open[i](l)
+		if err != nil {
+			return err
+		}
+		s.serve = append(s.serve, serve)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	return s.run(ctx, cancel, nil)
+}
+
+// Knows reports whether the cloud answers for a host name, such as that of a
+// login endpoint or of a storage account that was added. Letter case does not
+// matter. It may be called from several goroutines.
+func (c *Cloud) Knows(hostname string) bool { return c.router.Knows(hostname) }
+
 // defaultHost is the host that clients of a listener seem to run on.
 func (c *Cloud) defaultHost(name string) (string, error) {
 	if name != "" {
@@ -162,7 +199,7 @@ func (s *serving) proxy(l net.Listener) (func(context.Context) error, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &door.Proxy{Router: s.cloud.router, Authority: authority, Host: s.host, NoMetadata: s.host != "" && s.cloud.Host(s.host).source() == NoSource}
+	p := &door.Proxy{Router: s.cloud.router, Authority: authority, Host: s.host, NoMetadata: s.host != "" && s.cloud.Host(s.host).Source() == NoSource}
 	return func(ctx context.Context) error {
 		return until(ctx, func() error { return p.Serve(l) }, p.Shutdown)
 	}, nil

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"net"
 	"net/http"
 	"net/url"
@@ -155,5 +156,63 @@ func TestTheJournalIsBounded(t *testing.T) {
 	raw, err := json.Marshal(w.Journal())
 	if err != nil || !json.Valid(raw) {
 		t.Error(err)
+	}
+}
+
+// As in a sandbox, whose listeners come from elsewhere.
+func TestServeOnAnswersOnListenersOfOthers(t *testing.T) {
+	w := newWorld(t)
+	https, imds := listenOnLoopback(t), listenOnLoopback(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- w.ServeOn(ctx, "vm1", https, imds) }()
+	c := w.plain()
+	c.http = overTLS(t, w.Cloud, "http://"+imds.Addr().String())
+	assertion := c.identityToken(t, "api://AzureADTokenExchange")
+	c.http = overTLS(t, w.Cloud, "https://"+https.Addr().String())
+	if status, body := c.exchangeWith(t, assertion); status != 200 {
+		t.Errorf("exchange: %d %v", status, body)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("ServeOn: %v", err)
+	}
+	for _, l := range []net.Listener{https, imds} {
+		if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("a listener is left open: %v", err)
+		}
+	}
+}
+
+func TestServeOnRefusesHostsThatAreNotThere(t *testing.T) {
+	w := newWorld(t)
+	l := listenOnLoopback(t)
+	err := w.ServeOn(t.Context(), "vm9", nil, l)
+	if want := `there is no host "vm9"; there are: `; err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("%v, want %s...", err, want)
+	}
+	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the listener is left open: %v", err)
+	}
+}
+
+func listenOnLoopback(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func TestKnowsIsWhatTheCloudAnswersFor(t *testing.T) {
+	w := newWorld(t)
+	for name, want := range map[string]bool{
+		"login.microsoftonline.com": true, "Login.MicrosoftOnline.com.": true, "contosodata.blob.core.windows.net": true,
+		"fabrikam.blob.core.windows.net": false, "example.com": false, "": false,
+	} {
+		if got := w.Knows(name); got != want {
+			t.Errorf("Knows(%q) is %v, want %v", name, got, want)
+		}
 	}
 }

@@ -62,7 +62,7 @@ func outside(args []string) int {
 	if err != nil {
 		path = args[0] // to see how that fails
 	}
-	ways := map[string]func(context.Context, World, Command) (Result, error){"netns": Netns, "notify": Notify}
+	ways := map[string]func(context.Context, World, Command) (Result, error){"netns": Netns, "notify": Notify, "duplicate": notifyIn(duplicate), "install": notifyIn(install)}
 	result, err := ways[o.Mode](context.Background(), w, Command{
 		Path: path, Args: args, Env: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Forward: o.Forward, Publish: o.Publish,
 		Environ: func(ca, bundle string) []string { return []string{"CA=" + ca, "SSL_CERT_FILE=" + bundle} },
@@ -117,8 +117,11 @@ func inside(words []string) int {
 }
 
 var insideVerbs = map[string]func(string) (string, error){
-	"get":    get,
-	"lookup": func(name string) (string, error) { all, err := net.LookupHost(name); return strings.Join(all, " "), err },
+	"get": get,
+	"lookup": func(name string) (string, error) {
+		all, err := net.LookupHost(name)
+		return strings.Join(all, " "), err
+	},
 	"dial": func(address string) (string, error) {
 		c, err := net.DialTimeout("tcp", address, deadline)
 		if err != nil {
@@ -127,11 +130,14 @@ var insideVerbs = map[string]func(string) (string, error){
 		return "connected", c.Close()
 	},
 	"status": func(field string) (string, error) { return statusField(os.Getpid(), field) },
-	"read":   func(file string) (string, error) { b, err := os.ReadFile(file); return strings.TrimSpace(string(b)), err },
-	"env":    func(name string) (string, error) { return os.Getenv(name), nil },
-	"uid":    func(string) (string, error) { return fmt.Sprintf("%d %d", os.Getuid(), os.Getgid()), nil },
-	"serve":  serveOnce,
-	"wait":   func(string) (string, error) { select {} },
+	"read": func(file string) (string, error) {
+		b, err := os.ReadFile(file)
+		return strings.TrimSpace(string(b)), err
+	},
+	"env":   func(name string) (string, error) { return os.Getenv(name), nil },
+	"uid":   func(string) (string, error) { return fmt.Sprintf("%d %d", os.Getuid(), os.Getgid()), nil },
+	"serve": serveOnce,
+	"wait":  func(string) (string, error) { select {} },
 	"raise": func(number string) (string, error) {
 		var n syscall.Signal
 		if _, err := fmt.Sscan(number, &n); err != nil {
