@@ -1,0 +1,113 @@
+//go:build amd64 || arm64
+
+package sandbox
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/fakeentra/fakeentra/internal/pki"
+)
+
+// doors are the loopback listeners that connections are led to.
+type doors struct {
+	https, http, dnsTCP net.Listener
+	dns                 net.PacketConn
+	void                int
+	nowhere             netip.AddrPort // of void
+}
+
+func (d *doors) open() error {
+	for _, l := range []*net.Listener{&d.https, &d.http, &d.dnsTCP} {
+		var err error
+		if *l, err = net.Listen("tcp4", "127.0.0.1:0"); err != nil {
+			return fmt.Errorf("cannot listen on a loopback address: %w", err)
+		}
+	}
+	var err error
+	if d.dns, err = net.ListenPacket("udp4", "127.0.0.1:0"); err != nil {
+		return fmt.Errorf("cannot listen on a loopback address: %w", err)
+	}
+	if d.void, d.nowhere, err = openVoid(); err != nil {
+		return fmt.Errorf("cannot make a socket: %w", err)
+	}
+	return nil
+}
+
+// openVoid returns a socket whose peer is itself, so that the kernel refuses the
+// datagrams of everybody else.
+func openVoid() (int, netip.AddrPort, error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, netip.AddrPort{}, err
+	}
+	if err = unix.Bind(fd, &unix.SockaddrInet4{Addr: loopback.As4()}); err == nil {
+		var own unix.Sockaddr
+		if own, err = unix.Getsockname(fd); err == nil {
+			err = unix.Connect(fd, own)
+			if inet, ok := own.(*unix.SockaddrInet4); ok && err == nil {
+				return fd, netip.AddrPortFrom(loopback, uint16(inet.Port)), nil
+			}
+		}
+	}
+	_ = unix.Close(fd)
+	return 0, netip.AddrPort{}, err
+}
+
+func (d *doors) routes(metadata bool) routes {
+	return routes{
+		https: addrPort(d.https.Addr()), http: addrPort(d.http.Addr()),
+		dnsTCP: addrPort(d.dnsTCP.Addr()), dnsUDP: addrPort(d.dns.LocalAddr()),
+		void: d.nowhere, metadata: metadata,
+	}
+}
+
+func addrPort(a net.Addr) netip.AddrPort { return netip.MustParseAddrPort(a.String()) }
+
+func (d *doors) close() {
+	for _, l := range []net.Listener{d.https, d.http, d.dnsTCP} {
+		if l != nil {
+			_ = l.Close() // closing twice is harmless
+		}
+	}
+	if d.dns != nil {
+		_ = d.dns.Close()
+	}
+	if d.void > 0 {
+		_ = unix.Close(d.void)
+	}
+}
+
+// environ returns the environment of the command. The files that it names are
+// in memory, and gone with this process, whatever ends it.
+func (n *notified) environ(w World, c Command) ([]string, error) {
+	env := slices.Clone(c.Env)
+	bundle := append(pki.SystemBundle(), w.CA...)
+	if c.Environ != nil {
+		caFile, err := n.file("ca.pem", w.CA)
+		if err != nil {
+			return nil, err
+		}
+		bundleFile, err := n.file("bundle.pem", bundle)
+		if err != nil {
+			return nil, err
+		}
+		env = append(env, c.Environ(caFile, bundleFile)...)
+	}
+	return env, nil
+}
+
+// file makes a file in memory and returns its name.
+func (n *notified) file(name string, content []byte) (string, error) {
+	fd, err := memoryFile(name, content)
+	if err != nil {
+		return "", fmt.Errorf("cannot make a file in memory: %w", err)
+	}
+	n.memory = append(n.memory, fd)
+	return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), fd), nil
+}
