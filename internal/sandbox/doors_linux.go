@@ -6,12 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
-	"slices"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/fakeentra/fakeentra/internal/pki"
 )
 
 // doors are the loopback listeners that connections are led to.
@@ -81,33 +77,4 @@ func (d *doors) close() {
 	if d.void > 0 {
 		_ = unix.Close(d.void)
 	}
-}
-
-// environ returns the environment of the command. The files that it names are
-// in memory, and gone with this process, whatever ends it.
-func (n *notified) environ(w World, c Command) ([]string, error) {
-	env := slices.Clone(c.Env)
-	bundle := append(pki.SystemBundle(), w.CA...)
-	if c.Environ != nil {
-		caFile, err := n.file("ca.pem", w.CA)
-		if err != nil {
-			return nil, err
-		}
-		bundleFile, err := n.file("bundle.pem", bundle)
-		if err != nil {
-			return nil, err
-		}
-		env = append(env, c.Environ(caFile, bundleFile)...)
-	}
-	return env, nil
-}
-
-// file makes a file in memory and returns its name.
-func (n *notified) file(name string, content []byte) (string, error) {
-	fd, err := memoryFile(name, content)
-	if err != nil {
-		return "", fmt.Errorf("cannot make a file in memory: %w", err)
-	}
-	n.memory = append(n.memory, fd)
-	return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), fd), nil
 }

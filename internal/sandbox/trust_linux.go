@@ -103,6 +103,11 @@ func javaOptions(env []string, store string) []string {
 			return nil
 		}
 	}
+	return javaTrust(env, store)
+}
+
+// javaTrust returns the variable that makes every Java trust what is in store.
+func javaTrust(env []string, store string) []string {
 	options := "-Djavax.net.ssl.trustStore=" + store + " -Djavax.net.ssl.trustStorePassword=" + pki.JKSPassword + " -Djavax.net.ssl.trustStoreType=JKS"
 	return []string{"JAVA_TOOL_OPTIONS=" + strings.TrimSpace(variable(env, "JAVA_TOOL_OPTIONS")+" "+options)}
 }
