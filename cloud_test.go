@@ -247,6 +247,7 @@ func TestEnvironIsWholeAndCleansUp(t *testing.T) {
 	t.Setenv("IDENTITY_ENDPOINT", "http://elsewhere")
 	t.Setenv("no_proxy", "169.254.169.254")
 	t.Setenv("KEPT", "yes")
+	t.Setenv("JAVA_TOOL_OPTIONS", "-Xmx1g")
 	cloud, err := fakeentra.New()
 	if err != nil {
 		t.Fatal(err)
@@ -261,6 +262,9 @@ func TestEnvironIsWholeAndCleansUp(t *testing.T) {
 	}
 	if _, leaked := env["IDENTITY_ENDPOINT"]; leaked || env["KEPT"] != "yes" || env["no_proxy"] != "localhost,127.0.0.1,::1" || !strings.HasPrefix(env["HTTPS_PROXY"], "http://127.0.0.1:") {
 		t.Errorf("environment: %v", env)
+	}
+	if java := env["JAVA_TOOL_OPTIONS"]; !strings.HasPrefix(java, "-Xmx1g -Djavax.net.ssl.trustStore=") {
+		t.Errorf("JAVA_TOOL_OPTIONS = %q; what was in it must stay", java)
 	}
 	info, err := os.Stat(env["NODE_EXTRA_CA_CERTS"])
 	if err != nil || info.Mode().Perm() != 0o600 {

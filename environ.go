@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -79,7 +80,7 @@ func (h *Host) Environ() []string {
 
 func (h *Host) environ(base []string) ([]string, error) {
 	c := h.cloud
-	ca, bundle, err := c.CertificateFiles()
+	files, err := c.CertificateFiles()
 	if err != nil {
 		return nil, err
 	}
@@ -100,34 +101,58 @@ func (h *Host) environ(base []string) ([]string, error) {
 			return nil, err
 		}
 	}
-	return append(CleanEnviron(base), Doors{Proxy: c.proxies[h.name].url}.Environ(ca, bundle)...), nil
+	return extend(CleanEnviron(base), Doors{Proxy: c.proxies[h.name].url}.Environ(files)), nil
 }
 
-// CertificateFiles returns the names of two files in PEM form: [Cloud.CA]
-// alone, and the certificates that this machine trusts with it. The first call
-// writes them to a temporary folder, which Close removes.
-func (c *Cloud) CertificateFiles() (ca, bundle string, err error) {
+// extend adds variables to an environment. JAVA_TOOL_OPTIONS is a list of
+// options, so what was in it stays.
+func extend(base, added []string) []string {
+	const java = "JAVA_TOOL_OPTIONS="
+	for _, entry := range added {
+		i := slices.IndexFunc(base, func(old string) bool { return strings.HasPrefix(old, java) })
+		if options, ok := strings.CutPrefix(entry, java); ok && i >= 0 {
+			base[i] += " " + options
+			continue
+		}
+		base = append(base, entry)
+	}
+	return base
+}
+
+// Certificates are the names of files that make clients trust a Cloud. An empty
+// name stands for a file that there is not.
+type Certificates struct {
+	CA         string // [Cloud.CA] alone, in PEM form
+	Bundle     string // with the certificates that this machine trusts, in PEM form
+	TrustStore string // the same for Java, in the JKS format
+}
+
+// CertificateFiles returns files that make clients trust the Cloud. The first
+// call writes them to a temporary folder, which Close removes.
+func (c *Cloud) CertificateFiles() (Certificates, error) {
 	authority, err := c.certificateAuthority()
 	if err != nil {
-		return "", "", err
+		return Certificates{}, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return "", "", errClosed
+		return Certificates{}, errClosed
 	}
 	if c.certificates == "" {
 		if c.certificates, err = writeCertificates(authority); err != nil {
-			return "", "", err
+			return Certificates{}, err
 		}
 	}
-	return filepath.Join(c.certificates, caFile), filepath.Join(c.certificates, bundleFile), nil
+	in := func(name string) string { return filepath.Join(c.certificates, name) }
+	return Certificates{CA: in(caFile), Bundle: in(bundleFile), TrustStore: in(trustStoreFile)}, nil
 }
 
 // The files of [Cloud.CertificateFiles].
 const (
-	caFile     = "ca.pem"
-	bundleFile = "bundle.pem"
+	caFile         = "ca.pem"
+	bundleFile     = "bundle.pem"
+	trustStoreFile = "truststore.jks"
 )
 
 // writeCertificates returns the folder that it made.
@@ -137,7 +162,7 @@ func writeCertificates(authority *pki.Authority) (string, error) {
 		return "", fmt.Errorf("cannot make a temporary folder for the certificates: %w; set TMPDIR to one that can be written", err)
 	}
 	bundle := append(pki.SystemBundle(), authority.PEM()...)
-	for name, content := range map[string][]byte{caFile: authority.PEM(), bundleFile: bundle} {
+	for name, content := range map[string][]byte{caFile: authority.PEM(), bundleFile: bundle, trustStoreFile: pki.JKS(bundle, time.Now())} {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
 			return "", errors.Join(fmt.Errorf("cannot write the certificates: %w", err), os.RemoveAll(dir))
 		}
@@ -174,11 +199,10 @@ func closeProxies(proxies map[string]*proxyListener) error {
 }
 
 // Environ returns the variables, in the form of [os.Environ], that lead every
-// kind of client to the proxy and make it trust the certificates in the files
-// ca and bundle, as [Cloud.CertificateFiles] returns them. Which client reads
-// which was measured with each of them. Variables that would say nothing are
-// left out.
-func (d Doors) Environ(ca, bundle string) []string {
+// kind of client to the proxy and make it trust the certificates in files, as
+// [Cloud.CertificateFiles] returns them. Which client reads which was measured
+// with each of them. Variables that would say nothing are left out.
+func (d Doors) Environ(files Certificates) []string {
 	var env []string
 	set := func(value string, names ...string) {
 		for _, name := range names {
@@ -196,23 +220,39 @@ func (d Doors) Environ(ca, bundle string) []string {
 		set(direct, "no_proxy")
 		set("1", "NODE_USE_ENV_PROXY") // Node 22.21 and later: fetch ignores proxies without it
 	}
-	set(ca, "NODE_EXTRA_CA_CERTS")    // Node, Bun, Deno
-	set(ca, "DENO_CERT")              // Deno
-	set(bundle, "SSL_CERT_FILE")      // Go, OpenSSL, .NET, Rust: replaces the system's
-	set(bundle, "REQUESTS_CA_BUNDLE") // Python requests, and azure-core with it
-	set(bundle, "CURL_CA_BUNDLE")     // curl
+	set(files.CA, "NODE_EXTRA_CA_CERTS")    // Node, Bun, Deno
+	set(files.CA, "DENO_CERT")              // Deno
+	set(files.Bundle, "SSL_CERT_FILE")      // Go, OpenSSL, .NET, Rust: replaces the system's
+	set(files.Bundle, "REQUESTS_CA_BUNDLE") // Python requests, and azure-core with it
+	set(files.Bundle, "CURL_CA_BUNDLE")     // curl
+	set(d.javaOptions(files), "JAVA_TOOL_OPTIONS")
 	return env
+}
+
+// javaOptions are for Java, which reads neither proxies nor certificates from
+// the environment. Every Java program says on standard error that it picked them
+// up.
+func (d Doors) javaOptions(files Certificates) string {
+	proxy, err := url.Parse(connectable(d.Proxy))
+	if err != nil || d.Proxy == "" || files.TrustStore == "" {
+		return ""
+	}
+	options := []string{"-Djavax.net.ssl.trustStore=" + files.TrustStore, "-Djavax.net.ssl.trustStorePassword=" + pki.JKSPassword, "-Dhttp.nonProxyHosts=localhost|127.*"}
+	for _, scheme := range []string{"http", "https"} {
+		options = append(options, "-D"+scheme+".proxyHost="+proxy.Hostname(), "-D"+scheme+".proxyPort="+proxy.Port())
+	}
+	return strings.Join(options, " ")
 }
 
 // connectable replaces the address that stands for all of this machine's in the
 // URL of a listener by one that every system can connect to.
-func connectable(url string) string {
+func connectable(door string) string {
 	for _, everywhere := range []string{"http://[::]:", "http://0.0.0.0:"} {
-		if port, ok := strings.CutPrefix(url, everywhere); ok {
+		if port, ok := strings.CutPrefix(door, everywhere); ok {
 			return "http://127.0.0.1:" + port
 		}
 	}
-	return url
+	return door
 }
 
 // misleading are the variables that lead Azure clients past the emulators, or

@@ -70,7 +70,7 @@ func (r *runner) run(cmd *cobra.Command, args []string) (err error) {
 	if host == "" {
 		return failed("add one under hosts in the scenario, as in vm1: {source: imds}", "the scenario %s has no host to run on", r.scenario)
 	}
-	if _, _, err := cloud.CertificateFiles(); err != nil {
+	if _, err := cloud.CertificateFiles(); err != nil {
 		return err
 	}
 	child := &exec.Cmd{Path: path, Args: args, Env: cloud.Host(host).Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}

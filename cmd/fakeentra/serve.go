@@ -146,10 +146,12 @@ func (s *server) check() error {
 // the doors that are open.
 type ready struct {
 	fakeentra.Doors
-	Scenario string            `json:"scenario"`
-	CA       string            `json:"ca,omitempty"`     // name of a file
-	Bundle   string            `json:"bundle,omitempty"` // likewise, with the certificates of this machine
-	Environ  map[string]string `json:"environ"`
+	Scenario string `json:"scenario"`
+	CA       string `json:"ca,omitempty"`     // name of a file
+	Bundle   string `json:"bundle,omitempty"` // likewise, with the certificates of this machine
+	// TrustStore is the name of the same for Java.
+	TrustStore string            `json:"trustStore,omitempty"`
+	Environ    map[string]string `json:"environ"`
 
 	exports []string // Environ in order
 }
@@ -160,7 +162,7 @@ func (s *server) announce(cmd *cobra.Command, cloud *fakeentra.Cloud, doors fake
 	if err := s.certificates(cmd.ErrOrStderr(), cloud, &r); err != nil {
 		return err
 	}
-	r.exports = doors.Environ(r.CA, r.Bundle)
+	r.exports = doors.Environ(fakeentra.Certificates{CA: r.CA, Bundle: r.Bundle, TrustStore: r.TrustStore})
 	if doors.Control != "" {
 		r.exports = append(r.exports, controlVariable+"="+doors.Control)
 	}
@@ -179,10 +181,12 @@ func (s *server) announce(cmd *cobra.Command, cloud *fakeentra.Cloud, doors fake
 
 // certificates writes what clients must trust.
 func (s *server) certificates(warnings io.Writer, cloud *fakeentra.Cloud, r *ready) (err error) {
-	if r.CA, r.Bundle, err = cloud.CertificateFiles(); err != nil {
+	files, err := cloud.CertificateFiles()
+	if err != nil {
 		f := explain(err)
 		warn(warnings, f.hint, "%s", f.text)
 	}
+	r.CA, r.Bundle, r.TrustStore = files.CA, files.Bundle, files.TrustStore
 	if s.caOut == "" {
 		return nil
 	}

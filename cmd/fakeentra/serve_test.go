@@ -116,6 +116,9 @@ func TestServePrintsWhatTheReadyFileHolds(t *testing.T) {
 		"NO_PROXY": "localhost,127.0.0.1,::1", "no_proxy": "localhost,127.0.0.1,::1", "NODE_USE_ENV_PROXY": "1",
 		"NODE_EXTRA_CA_CERTS": s.CA, "DENO_CERT": s.CA, "SSL_CERT_FILE": s.Bundle, "REQUESTS_CA_BUNDLE": s.Bundle, "CURL_CA_BUNDLE": s.Bundle,
 		"FAKEENTRA_CONTROL": s.Control,
+		"JAVA_TOOL_OPTIONS": strings.NewReplacer("STORE", s.TrustStore, "PORT", s.Proxy[strings.LastIndexByte(s.Proxy, ':')+1:]).Replace(
+			"-Djavax.net.ssl.trustStore=STORE -Djavax.net.ssl.trustStorePassword=changeit -Dhttp.nonProxyHosts=localhost|127.*" +
+				" -Dhttp.proxyHost=127.0.0.1 -Dhttp.proxyPort=PORT -Dhttps.proxyHost=127.0.0.1 -Dhttps.proxyPort=PORT"),
 	}
 	if diff := cmp.Diff(want, s.Environ); diff != "" {
 		t.Errorf("environ (-want +got):\n%s", diff)

@@ -1,0 +1,18 @@
+// Package java tests the example.
+package java
+
+import (
+	"testing"
+
+	"github.com/fakeentra/fakeentra/internal/exampletest"
+)
+
+func TestMain(m *testing.M) {
+	exampletest.Main(m,
+		exampletest.Command("java", "Java 17 or later", "install it with the system's packages"),
+		exampletest.File("target/classes/ListBlobs.class", "Maven and the program of examples/java-msal4j", "examples/install"))
+}
+
+func TestListsBlobsUnderRun(t *testing.T) {
+	exampletest.ListsBlobs(t, "java", "-cp", "target/classes:target/lib/*", "ListBlobs")
+}
