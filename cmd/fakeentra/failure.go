@@ -23,7 +23,6 @@ const (
 	exitRun           = 125 // run itself failed
 	exitNotExecutable = 126
 	exitNotFound      = 127
-	exitSignal        = 128 // and the number of the signal that killed the command
 )
 
 // A failure is an error with what to do about it.

@@ -2,6 +2,13 @@
 // language: on network listeners, or to one command that it runs.
 package main
 
-import "os"
+import (
+	"os"
 
-func main() { os.Exit(execute(os.Args[1:])) }
+	"github.com/fakeentra/fakeentra/internal/sandbox"
+)
+
+func main() {
+	sandbox.Child()
+	os.Exit(execute(os.Args[1:]))
+}

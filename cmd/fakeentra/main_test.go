@@ -15,6 +15,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/fakeentra/fakeentra/internal/sandbox"
 )
 
 var update = flag.Bool("update", false, "rewrite usage.txt and the scripts to what the program does")
@@ -22,6 +24,7 @@ var update = flag.Bool("update", false, "rewrite usage.txt and the scripts to wh
 // TestMain makes this test binary the program, and a client of what it serves,
 // when it is called by their names. Both are in PATH.
 func TestMain(m *testing.M) {
+	sandbox.Child()
 	if err := os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE")); err != nil { // every process would sleep for a second
 		panic(err)
 	}
@@ -35,14 +38,28 @@ func TestScripts(t *testing.T) {
 			e.Setenv("XDG_STATE_HOME", filepath.Join(e.WorkDir, "state"))
 			e.Setenv("LocalAppData", filepath.Join(e.WorkDir, "state"))
 			e.Setenv("GORACE", os.Getenv("GORACE"))
-			e.Setenv("BUSY", busyAddress(t))
+			busy := busyAddress(t)
+			e.Setenv("BUSY", busy)
+			e.Setenv("BUSY_PORT", strings.TrimPrefix(busy, "127.0.0.1:"))
 			return nil
+		},
+		Condition: func(name string) (bool, error) {
+			if name != "netns" {
+				return false, fmt.Errorf("there is no condition %q", name)
+			}
+			return namespacesPermitted(), nil
 		},
 		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "await": await, "lines": lines, "mode": mode, "only": only},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		UpdateScripts:       *update,
 	})
+}
+
+// namespacesPermitted reports whether this machine lets its users make
+// namespaces, by the word of another program.
+func namespacesPermitted() bool {
+	return exec.Command("unshare", "--user", "--net", "--mount", "true").Run() == nil
 }
 
 // exits runs a command that ends with an exit code: exits CODE COMMAND...

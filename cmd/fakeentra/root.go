@@ -64,7 +64,7 @@ func flagError(cmd *cobra.Command, err error) error {
 	}
 	hint := cmd.CommandPath() + " --help lists the flags"
 	if wrong, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-		expected := map[string]string{"bool": "true or false", "duration": "a duration, such as 5s"}[wrong.GetFlag().Value.Type()]
+		expected := map[string]string{"bool": "true or false", "duration": "a duration, such as 5s", "intSlice": "port numbers, such as 5432,8080"}[wrong.GetFlag().Value.Type()]
 		return usage(hint, "--%s is %q; expected %s", wrong.GetFlag().Name, wrong.GetValue(), expected)
 	}
 	return usage(hint, "%v", err)

@@ -7,17 +7,18 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"os/signal"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/fakeentra/fakeentra"
+	"github.com/fakeentra/fakeentra/emulator/journal"
+	"github.com/fakeentra/fakeentra/internal/sandbox"
 )
 
 // A runner is what run is told.
 type runner struct {
 	start
+	sandboxed
 	transcript bool
 }
 
@@ -29,16 +30,25 @@ func runCommand() *cobra.Command {
 		Example: `  fakeentra run -- go test ./...
   fakeentra run --scenario my.yaml --host vm1 -- python export.py`,
 		Long: `Starts a cloud, runs a command that behaves as if it ran on a host of it, and
-stops the cloud when the command ends. The command keeps its production URLs:
-it is led to the cloud by variables such as HTTPS_PROXY and SSL_CERT_FILE.
-Input, output and signals are the command's own.
+stops the cloud when the command ends. The command keeps its production URLs.
+Input, output and signals are its own.
+
+How it is led to the cloud is a matter of --mode:
+  netns   by a network and an /etc of its own: 169.254.169.254, DNS and the
+          trust stores are those of the cloud, and nothing else is reachable;
+          needs Linux and user namespaces, but not root
+  notify  by an answer to each of its connections; needs Linux
+  proxy   by variables such as HTTPS_PROXY and SSL_CERT_FILE, on every system;
+          programs that do not honour them leave the cloud
+  auto    by the first of them that this machine permits
 
 When the command fails, what it asked for is written to standard error, with the
-reason for each answer.
+reason for each answer, and then what it asked for outside the cloud. In mode
+netns these are the names that it looked up, but not addresses.
 
 Exit codes: that of the command; 128 and the number of the signal that killed
 it; 127 if it was not found, 126 if it could not be executed, and 125 if
-fakeentra itself failed.`,
+fakeentra itself failed, or by --fail-on-leak.`,
 		DisableFlagsInUseLine: true,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -48,9 +58,10 @@ fakeentra itself failed.`,
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return r.run(cmd, args) },
 	}
-	r.flags(cmd)
 	f := cmd.Flags()
 	f.SortFlags = false
+	r.start.flags(cmd)
+	r.sandboxed.flags(cmd)
 	f.SetInterspersed(false) // what follows the command is its own
 	f.BoolVar(&r.transcript, "transcript", false, "write what was asked for also when the command succeeds")
 	return cmd
@@ -58,6 +69,9 @@ fakeentra itself failed.`,
 
 func (r *runner) run(cmd *cobra.Command, args []string) (err error) {
 	stderr := cmd.ErrOrStderr()
+	if err := r.check(); err != nil {
+		return err
+	}
 	path, err := find(args[0])
 	if err != nil {
 		return err
@@ -70,22 +84,33 @@ func (r *runner) run(cmd *cobra.Command, args []string) (err error) {
 	if host == "" {
 		return failed("add one under hosts in the scenario, as in vm1: {source: imds}", "the scenario %s has no host to run on", r.scenario)
 	}
-	if _, err := cloud.CertificateFiles(); err != nil {
-		return err
-	}
-	child := &exec.Cmd{Path: path, Args: args, Env: cloud.Host(host).Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
-	status, err := supervise(child)
-	if err != nil {
+	result, err := r.enter(cmd.Context(), stderr, cloud, host, sandbox.Command{Path: path, Args: args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr})
+	if unable, ok := errors.AsType[*fs.PathError](err); ok && strings.HasSuffix(unable.Op, "exec") {
 		return &failure{exitNotExecutable, fmt.Sprintf("cannot execute %s: %v", args[0], cause(err)), "is it a program for this system?"}
+	}
+	if err != nil {
+		return err
 	}
 	if err := cloud.Close(); err != nil { // what is in flight belongs to the transcript
 		warn(stderr, "", "%v", err)
 	}
-	if r.transcript || status != 0 {
-		transcribe(stderr, args[0], status, cloud)
+	return r.conclude(stderr, args[0], result, cloud.Journal())
+}
+
+// conclude says what there is to say about a command that has ended.
+func (r *runner) conclude(stderr io.Writer, name string, result sandbox.Result, log journal.Log) error {
+	leaks := leaked(result.Leaks, log)
+	if r.transcript || result.Status != 0 {
+		transcribe(stderr, name, result.Status, log)
 	}
-	if status != 0 {
-		return exitStatus(status)
+	if (r.transcript || result.Status != 0 || r.failOnLeak) && len(leaks) > 0 {
+		_, _ = fmt.Fprintf(stderr, "fakeentra: %s asked for what is not in the cloud:\n  %s\n", name, strings.Join(leaks, "\n  "))
+	}
+	switch {
+	case result.Status != 0:
+		return exitStatus(result.Status)
+	case r.failOnLeak && len(leaks) > 0:
+		return exitStatus(exitRun)
 	}
 	return nil
 }
@@ -110,40 +135,13 @@ func find(name string) (string, error) {
 	return "", &failure{exitNotExecutable, fmt.Sprintf("cannot execute %s: %v", name, cause(err)), hint}
 }
 
-// supervise runs a child to its end and passes signals on to it. The child
-// stays in the process group of its parent, so that it can use the terminal and
-// gets from it what is typed, such as Ctrl-C. The parent outlives it.
-func supervise(child *exec.Cmd) (status int, err error) {
-	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, passedOn()...)
-	defer signal.Stop(signals)
-	if err := child.Start(); err != nil {
-		return 0, err
-	}
-	ended := make(chan struct{})
-	go func() {
-		_ = child.Wait() // its state says what is of interest
-		close(ended)
-	}()
-	for {
-		select {
-		case s := <-signals:
-			if !typed(s) {
-				_ = child.Process.Signal(s) // it fails when the child has just ended
-			}
-		case <-ended:
-			return statusOf(child.ProcessState), nil
-		}
-	}
-}
-
 // transcribe writes what the command asked for.
-func transcribe(w io.Writer, name string, status int, cloud *fakeentra.Cloud) {
+func transcribe(w io.Writer, name string, status int, log journal.Log) {
 	end := "succeeded"
 	if status != 0 {
 		end = fmt.Sprintf("failed with exit code %d", status)
 	}
-	text := cloud.Journal().String()
+	text := log.String()
 	if text == "" {
 		_, _ = fmt.Fprintf(w, "fakeentra: %s %s and asked for nothing\n", name, end)
 		return

@@ -21,9 +21,9 @@ type running struct {
 	out *bufio.Reader
 }
 
-func startRun(t *testing.T, prepare func(*exec.Cmd)) running {
+func startRun(t *testing.T, mode string, prepare func(*exec.Cmd)) running {
 	t.Helper()
-	r := running{Cmd: exec.CommandContext(t.Context(), "fakeentra", "run", "--", "client", "signals")}
+	r := running{Cmd: exec.CommandContext(t.Context(), "fakeentra", "run", "--mode", mode, "--", "client", "signals")}
 	r.Env = append(os.Environ(), "XDG_STATE_HOME="+t.TempDir())
 	r.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // without a terminal
 	stdout, err := r.StdoutPipe()
@@ -63,8 +63,25 @@ func (r running) end(t *testing.T, want string) {
 	}
 }
 
-func TestRunPassesSignalsOn(t *testing.T) {
-	r := startRun(t, func(*exec.Cmd) {})
+// inEachMode tests the modes that this machine permits.
+func inEachMode(t *testing.T, test func(t *testing.T, mode string)) {
+	for _, mode := range modeNames() {
+		t.Run(mode, func(t *testing.T) {
+			if mode == "netns" && !namespacesPermitted() {
+				t.Skip("this machine forbids namespaces")
+			}
+			if out, err := exec.Command("fakeentra", "run", "--fresh-keys", "--mode", mode, "--", "true").CombinedOutput(); mode == "notify" && err != nil {
+				t.Skipf("%s", out)
+			}
+			test(t, mode)
+		})
+	}
+}
+
+func TestRunPassesSignalsOn(t *testing.T) { inEachMode(t, testSignals) }
+
+func testSignals(t *testing.T, mode string) {
+	r := startRun(t, mode, func(*exec.Cmd) {})
 	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2} {
 		if err := r.Process.Signal(s); err != nil {
 			t.Fatal(err)
@@ -79,9 +96,11 @@ func TestRunPassesSignalsOn(t *testing.T) {
 
 // A terminal sends what is typed to the command, too: to pass it on would make
 // two interrupts of one, and the second one ends many programs the hard way.
-func TestRunLeavesWhatIsTypedToTheTerminal(t *testing.T) {
+func TestRunLeavesWhatIsTypedToTheTerminal(t *testing.T) { inEachMode(t, testTerminal) }
+
+func testTerminal(t *testing.T, mode string) {
 	keyboard, terminal := openTerminal(t)
-	r := startRun(t, func(c *exec.Cmd) {
+	r := startRun(t, mode, func(c *exec.Cmd) {
 		c.Stdin = terminal
 		c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	})
@@ -97,9 +116,11 @@ func TestRunLeavesWhatIsTypedToTheTerminal(t *testing.T) {
 	r.end(t, "terminated\n")
 }
 
-func TestRunReturns128AndTheSignalThatKilledTheCommand(t *testing.T) {
+func TestRunReturns128AndTheSignalThatKilledTheCommand(t *testing.T) { inEachMode(t, testKilled) }
+
+func testKilled(t *testing.T, mode string) {
 	for _, s := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM} {
-		run := exec.Command("fakeentra", "run", "--fresh-keys", "--", "sh", "-c", fmt.Sprintf("kill -%d $$", s))
+		run := exec.Command("fakeentra", "run", "--fresh-keys", "--mode", mode, "--", "sh", "-c", fmt.Sprintf("kill -%d $$", s))
 		var stderr strings.Builder
 		run.Stderr = &stderr
 		_ = run.Run()
@@ -112,9 +133,11 @@ func TestRunReturns128AndTheSignalThatKilledTheCommand(t *testing.T) {
 	}
 }
 
-func TestRunLeavesIgnoredSignalsIgnored(t *testing.T) {
+func TestRunLeavesIgnoredSignalsIgnored(t *testing.T) { inEachMode(t, testIgnored) }
+
+func testIgnored(t *testing.T, mode string) {
 	// As under nohup(1): the command survives what it does not see.
-	run := exec.Command("sh", "-c", `trap "" HUP; exec fakeentra run --fresh-keys -- sh -c 'kill -HUP $$; kill -HUP $PPID; echo survived'`)
+	run := exec.Command("sh", "-c", `trap "" HUP; exec fakeentra run --fresh-keys --mode "$0" -- sh -c 'kill -HUP $$; kill -HUP $PPID; echo survived'`, mode)
 	out, err := run.CombinedOutput()
 	if err != nil || string(out) != "survived\n" {
 		t.Errorf("%q, %v; want survived", out, err)
@@ -123,7 +146,7 @@ func TestRunLeavesIgnoredSignalsIgnored(t *testing.T) {
 
 func TestRunRemovesItsFiles(t *testing.T) {
 	folder := t.TempDir()
-	run := exec.Command("fakeentra", "run", "--fresh-keys", "--", "sh", "-c", `ls "$SSL_CERT_FILE"`)
+	run := exec.Command("fakeentra", "run", "--fresh-keys", "--mode", "proxy", "--", "sh", "-c", `ls "$SSL_CERT_FILE"`)
 	run.Env = append(os.Environ(), "TMPDIR="+folder)
 	if out, err := run.CombinedOutput(); err != nil || !strings.HasPrefix(string(out), folder) {
 		t.Errorf("%s, %v; want a file in %s", out, err, folder)

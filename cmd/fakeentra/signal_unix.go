@@ -5,10 +5,7 @@ package main
 import (
 	"os"
 	"os/signal"
-	"slices"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // endingSignals end serve. SIGHUP does when a terminal is closed, but not under
@@ -19,35 +16,4 @@ func endingSignals() []os.Signal {
 		all = append(all, syscall.SIGHUP)
 	}
 	return all
-}
-
-// passedOn are the signals that run passes on to its command. What is ignored
-// stays so for the command: to catch it here would undo nohup(1).
-func passedOn() []os.Signal {
-	all := []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2}
-	return slices.DeleteFunc(all, signal.Ignored)
-}
-
-// typed reports whether a signal comes from the keyboard, as far as can be told:
-// a terminal sends it to its whole foreground process group, and thereby to the
-// command, too.
-func typed(s os.Signal) bool {
-	if s != syscall.SIGINT && s != syscall.SIGQUIT {
-		return false
-	}
-	tty, err := os.Open("/dev/tty")
-	if err != nil {
-		return false // there is no terminal
-	}
-	defer func() { _ = tty.Close() }()
-	group, err := unix.IoctlGetInt(int(tty.Fd()), unix.TIOCGPGRP)
-	return err == nil && group == syscall.Getpgrp()
-}
-
-// statusOf returns the exit code that stands for the end of a process.
-func statusOf(p *os.ProcessState) int {
-	if w, ok := p.Sys().(syscall.WaitStatus); ok && w.Signaled() {
-		return exitSignal + int(w.Signal())
-	}
-	return p.ExitCode()
 }

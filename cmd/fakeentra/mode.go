@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fakeentra/fakeentra"
+	"github.com/fakeentra/fakeentra/emulator/journal"
+	"github.com/fakeentra/fakeentra/internal/sandbox"
+)
+
+// A way leads a command to the cloud. Its name is a mode.
+type way struct {
+	name string
+	run  func(context.Context, sandbox.World, sandbox.Command) (sandbox.Result, error)
+}
+
+// auto stands for the first mode that this machine permits.
+const auto = "auto"
+
+// ways returns all there are, the most complete one first.
+func ways(cloud *fakeentra.Cloud, host string) []way {
+	return []way{{"netns", sandbox.Netns}, {"notify", sandbox.Notify}, {"proxy", proxied(cloud, host)}}
+}
+
+// modeNames are what --mode can be.
+func modeNames() []string {
+	names := []string{auto}
+	for _, m := range ways(nil, "") {
+		names = append(names, m.name)
+	}
+	return names
+}
+
+// A sandboxed is what run is told about the way it leads a command to the cloud.
+type sandboxed struct {
+	mode             string
+	verbose          bool
+	failOnLeak       bool
+	forward, publish []int
+}
+
+func (s *sandboxed) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&s.mode, "mode", auto, "`MODE` of leading the command to the cloud: "+strings.Join(modeNames(), ", "))
+	f.IntSliceVar(&s.forward, "forward", nil, "let the command reach a `PORT` of this machine's loopback, as PORT of its own; several are separated by commas")
+	f.IntSliceVar(&s.publish, "publish", nil, "let this machine reach a `PORT` of the command's loopback, as PORT of its own")
+	f.BoolVar(&s.failOnLeak, "fail-on-leak", false, "fail when the command asked for a host outside the cloud")
+	f.BoolVarP(&s.verbose, "verbose", "v", false, "say which mode was taken, and why others were not")
+	complete(cmd, "mode", modeNames, cobra.ShellCompDirectiveNoFileComp)
+}
+
+// check refuses what no mode can do.
+func (s *sandboxed) check() error {
+	const hint = "fakeentra run --help lists the flags"
+	if !slices.Contains(modeNames(), s.mode) {
+		return usage(hint, "--mode is %q; expected one of %s", s.mode, strings.Join(modeNames(), ", "))
+	}
+	taken := map[int]string{53: "for DNS"}
+	for _, list := range []struct {
+		flag  string
+		ports []int
+	}{{"--forward", s.forward}, {"--publish", s.publish}} {
+		for _, port := range list.ports {
+			if port < 1 || port > 65535 {
+				return usage(hint, "%s has %d; expected port numbers from 1 to 65535", list.flag, port)
+			}
+			if by := taken[port]; by != "" {
+				return usage("take another port", "%s has %d, which is taken %s", list.flag, port, by)
+			}
+			taken[port] = "by " + list.flag
+		}
+	}
+	return nil
+}
+
+// enter runs a command in the mode that was asked for, or in the first one that
+// this machine permits.
+func (s *sandboxed) enter(ctx context.Context, w io.Writer, cloud *fakeentra.Cloud, host string, c sandbox.Command) (sandbox.Result, error) {
+	c.Forward, c.Publish = s.forward, s.publish
+	c.Env = fakeentra.CleanEnviron(os.Environ())
+	c.Environ = func(ca, bundle string) []string {
+		return fakeentra.Doors{}.Environ(fakeentra.Certificates{CA: ca, Bundle: bundle})
+	}
+	world := sandbox.World{
+		Knows: cloud.Knows,
+		Serve: func(ctx context.Context, https, http net.Listener) error {
+			return cloud.ServeOn(ctx, host, https, http)
+		},
+		CA:       cloud.CAPEM(),
+		Metadata: cloud.Host(host).Source() != fakeentra.NoSource,
+	}
+	var result sandbox.Result
+	var err error
+	for _, m := range ways(cloud, host) {
+		if s.mode != auto && s.mode != m.name {
+			continue
+		}
+		result, err = m.run(ctx, world, c)
+		if s.mode != auto || !errors.Is(err, sandbox.ErrUnavailable) {
+			s.say(w, m.name, err)
+			return result, err
+		}
+		s.say(w, m.name, err)
+	}
+	return result, err
+}
+
+// say tells which mode was taken or, if it was not, why.
+func (s *sandboxed) say(w io.Writer, mode string, err error) {
+	switch {
+	case !s.verbose:
+	case err == nil:
+		_, _ = fmt.Fprintf(w, "fakeentra: ran in mode %s\n", mode)
+	case errors.Is(err, sandbox.ErrUnavailable) && s.mode == auto:
+		f := explain(err)
+		complain(w, &failure{0, "mode " + mode + ": " + f.text, f.hint})
+	}
+}
+
+// proxied returns the mode that works on every system: variables lead the
+// command to a proxy, and nothing but its own good will keeps it there. Its
+// network is that of the machine, so there are no ports to connect.
+func proxied(cloud *fakeentra.Cloud, host string) func(context.Context, sandbox.World, sandbox.Command) (sandbox.Result, error) {
+	return func(_ context.Context, _ sandbox.World, c sandbox.Command) (sandbox.Result, error) {
+		if _, err := cloud.CertificateFiles(); err != nil {
+			return sandbox.Result{}, err
+		}
+		c.Env = cloud.Host(host).Environ()
+		status, err := sandbox.Run(c)
+		return sandbox.Result{Status: status}, err
+	}
+}
+
+// leaked lists what the command asked for outside the cloud: what its sandbox
+// kept from it, and the requests for other hosts that reached the cloud.
+func leaked(leaks []sandbox.Leak, log journal.Log) []string {
+	var lines []string
+	for _, l := range leaks {
+		lines = append(lines, l.Kind+" "+l.Name)
+	}
+	for _, e := range log.Entries {
+		if u, err := url.Parse(e.Request.URL); err == nil && e.Op == unknownHost {
+			lines = append(lines, "request "+u.Host)
+		}
+	}
+	slices.Sort(lines)
+	return slices.Compact(lines)
+}
+
+// unknownHost is the operation of requests for hosts that are not emulated.
+const unknownHost journal.Op = "door.unknown-host"
