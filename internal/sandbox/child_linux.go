@@ -37,8 +37,6 @@ func Child() {
 		tellParent(netnsChild(os.Args[3], os.Args[4:]))
 	case "maker":
 		makeSockets()
-	case "notify":
-		notifyChild(os.Args[3:])
 	}
 	os.Exit(statusFailed)
 }

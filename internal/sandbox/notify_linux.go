@@ -35,28 +35,19 @@ import (
 //
 // It needs Linux 5.6, and 5.9 where pidfd_getfd(2) is forbidden. When ctx is
 // done the command is killed. What it leaves running when it ends cannot connect
-// any more. It must be called by a program that calls [Child]. Errors are as
-// [ErrUnavailable] says.
+// any more. Errors are as [ErrUnavailable] says.
 func Notify(ctx context.Context, w World, c Command) (Result, error) {
 	return notifyBy(ctx, 0, w, c)
 }
 
 // notifyBy is Notify in one variant, or, if it is zero, in the one that works.
 func notifyBy(ctx context.Context, v variant, w World, c Command) (Result, error) {
-	// The parent's death kills the child (prctl(2), PR_SET_PDEATHSIG), but the
-	// parent is this thread.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	signals := newSupervisor()
 	defer signals.stop()
 	ctx, cancel := context.WithCancel(ctx)
-	n := &notified{parent: -1, board: switchboard{listener: -1, variant: v}}
+	n := &notified{ended: make(chan struct{})}
 	defer n.end(cancel)
-	if err := n.start(ctx, w, c); err != nil {
-		return Result{}, err
-	}
-	n.serve(ctx, w)
-	if err := n.executed(c.Path); err != nil {
+	if err := n.start(ctx, v, w, c); err != nil {
 		return Result{}, err
 	}
 	status := signals.wait(n.child)
@@ -67,19 +58,22 @@ func notifyBy(ctx context.Context, v variant, w World, c Command) (Result, error
 // A notified is a command whose connections are answered for.
 type notified struct {
 	child  *exec.Cmd
-	parent int   // end of the socket to the child
 	memory []int // files that the command reads by /proc of this process
 	doors  doors
 	board  switchboard
 	leaks  leaks
-	stop   [2]int // a pipe that ends with the command
+	stop   [2]int // a pipe that is closed with the command
 	group  sync.WaitGroup
 	served error // why the world answered no more
-	ended  bool
+	over   bool
+	ended  chan struct{} // closed with the command
 }
 
-// start brings the child to the point where it executes the command.
-func (n *notified) start(ctx context.Context, w World, c Command) error {
+// start executes the command, with everything in place that answers for it.
+func (n *notified) start(ctx context.Context, v variant, w World, c Command) error {
+	if err := mayLook(); err != nil {
+		return err
+	}
 	if err := n.doors.open(); err != nil {
 		return err
 	}
@@ -87,121 +81,101 @@ func (n *notified) start(ctx context.Context, w World, c Command) error {
 	if err != nil {
 		return err
 	}
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("cannot make a socket for the sandbox: %w", err)
-	}
-	n.parent = pair[0]
-	theirs := os.NewFile(uintptr(pair[1]), "sandbox")
-	defer func() { _ = theirs.Close() }() // only the child holds it then: its end is the end of the socket
-	n.child = exec.CommandContext(ctx, "/proc/self/exe")
-	n.child.Args = append([]string{"fakeentra", childWord, "notify", c.Path}, c.Args...)
-	n.child.Env, n.child.ExtraFiles = env, []*os.File{theirs}
+	n.child = exec.CommandContext(ctx, c.Path)
+	n.child.Path, n.child.Args, n.child.Env, n.child.Err = c.Path, c.Args, env, nil
 	n.child.Stdin, n.child.Stdout, n.child.Stderr = c.Stdin, c.Stdout, c.Stderr
 	n.child.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := n.child.Start(); err != nil {
-		return fmt.Errorf("cannot start the sandbox: %w", err)
+	n.board = switchboard{variant: v, routes: n.doors.routes(w.Metadata), resolver: newResolver(w.Knows, &n.leaks), leaks: &n.leaks}
+	if v == 0 {
+		n.board.variant = bestVariant()
 	}
-	_ = theirs.Close()
-	if err := n.chooseVariant(); err != nil {
-		return err
+	started := make(chan error)
+	go n.thread(ctx, w, started)
+	err = <-started
+	if e, ok := errors.AsType[*os.PathError](err); ok {
+		e.Op = "exec"
 	}
-	n.board.resolver = newResolver(w.Knows, &n.leaks)
-	n.board.leaks = &n.leaks
-	n.board.routes = n.doors.routes(w.Metadata)
-	return n.confined()
+	return err
 }
 
-// chooseVariant finds out what the kernel lets this process do to the child.
-func (n *notified) chooseVariant() error {
-	pid := uint32(n.child.Process.Pid)
-	memory, err := os.Open(fmt.Sprintf("/proc/%d/mem", pid))
+// thread starts the command from a thread with the filter, which the command
+// inherits: to start this program anew for that takes several milliseconds. The
+// thread ends with the goroutine, since it is never unlocked, and that must not
+// be before the command: the kernel takes it for the parent, whose death kills
+// the child (prctl(2), PR_SET_PDEATHSIG). The runtime makes no thread from a
+// locked one, so the filter gets nowhere else.
+func (n *notified) thread(ctx context.Context, w World, started chan<- error) {
+	runtime.LockOSThread()
+	var err error
+	n.board.listener, n.board.killable, err = confine(n.board.variant)
 	if err != nil {
-		return fmt.Errorf("cannot read what a program connects to: %w: this is how kernel.yama.ptrace_scope=2 forbids it; sudo sysctl -w kernel.yama.ptrace_scope=1 permits it: %w", err, ErrUnavailable)
+		started <- fmt.Errorf("cannot install a seccomp filter: %w (%w)%s", err, ErrUnavailable, filterHint(err))
+		return
 	}
-	_ = memory.Close()
-	if n.board.variant != 0 {
-		return nil
+	if err = n.serve(ctx, w); err == nil {
+		err = n.child.Start()
 	}
-	n.board.variant = install
-	if fd, err := copyFD(pid, parentSocket); err == nil {
-		_ = unix.Close(fd)
-		n.board.variant = duplicate
+	started <- err
+	<-n.ended
+}
+
+// mayLook reports whether the kernel lets a process read the memory of its
+// children (Documentation/admin-guide/LSM/Yama.rst).
+func mayLook() error {
+	const scope = "/proc/sys/kernel/yama/ptrace_scope"
+	if kernelSays(scope, "3") || kernelSays(scope, "2") && os.Geteuid() != 0 {
+		return fmt.Errorf("cannot read what a program connects to: %w (%w); kernel.yama.ptrace_scope forbids it; sudo sysctl -w kernel.yama.ptrace_scope=1", unix.EPERM, ErrUnavailable)
 	}
 	return nil
 }
 
-// confined tells the child the variant and receives the listener of its filter.
-func (n *notified) confined() error {
-	if _, err := unix.Write(n.parent, []byte{byte(n.board.variant)}); err != nil {
-		return fmt.Errorf("cannot reach the sandbox: %w", err)
+// bestVariant finds out whether this process may copy the files of another.
+func bestVariant() variant {
+	fd, err := copyFD(uint32(os.Getpid()), 0)
+	if err != nil && !errors.Is(err, unix.EBADF) { // the standard input may be closed
+		return install
 	}
-	word, files, err := n.receive()
-	switch {
-	case err != nil:
-		return fmt.Errorf("cannot set up the sandbox: %w", err)
-	case len(word) == wordSize && len(files) == 1:
-		n.board.listener = listener(files[0])
-		n.board.killable = word[0] == wordKillable
-		return nil
-	case len(word) == wordSize && word[0] == wordFailed:
-		return fmt.Errorf("cannot install a seccomp filter: %w%s: %w", errnoIn(word), filterHint(errnoIn(word)), ErrUnavailable)
-	}
-	return errors.New("cannot set up the sandbox: the process for it ended")
+	_ = unix.Close(fd)
+	return duplicate
 }
 
 // filterHint says why a filter is refused.
-func filterHint(errno syscall.Errno) string {
-	switch errno {
-	case unix.EBUSY:
-		return ": this process is in such a sandbox itself, and there can be one only"
-	case unix.EINVAL, unix.ENOSYS:
-		return ": the kernel is older than Linux 5.6, or was built without CONFIG_SECCOMP_FILTER, or is gVisor"
+func filterHint(err error) string {
+	switch {
+	case errors.Is(err, unix.EBUSY):
+		return "; this process is in such a sandbox itself, and there can be only one; use --mode proxy"
+	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOSYS):
+		return "; the kernel is older than Linux 5.6, has no CONFIG_SECCOMP_FILTER, or is that of gVisor; use --mode proxy"
 	}
-	return ": the container engine forbids it; docker run --security-opt seccomp=unconfined permits it"
-}
-
-// executed waits until the child is the command. Its end of the socket is closed
-// by a successful execve(2).
-func (n *notified) executed(path string) error {
-	word, _, err := n.receive()
-	if err != nil {
-		return fmt.Errorf("cannot reach the sandbox: %w", err)
-	}
-	if len(word) == wordSize {
-		return &os.PathError{Op: "exec", Path: path, Err: errnoIn(word)}
-	}
-	return nil
+	return "; a seccomp filter is in force, as in a container; start it with --security-opt seccomp=unconfined"
 }
 
 // serve begins to answer for the command.
-func (n *notified) serve(ctx context.Context, w World) {
+func (n *notified) serve(ctx context.Context, w World) error {
+	if err := unix.Pipe2(n.stop[:], unix.O_CLOEXEC); err != nil {
+		return err
+	}
 	n.group.Go(func() { n.board.resolver.serve(ctx, n.doors.dns, n.doors.dnsTCP) })
 	n.group.Go(func() { n.served = w.Serve(ctx, n.doors.https, n.doors.http) })
-	if err := unix.Pipe2(n.stop[:], unix.O_CLOEXEC); err != nil {
-		n.served = err
-		return
-	}
 	n.group.Go(func() { n.board.run(n.stop[0]) })
+	return nil
 }
 
-// end waits for all that belongs to the command, which has ended or is killed.
+// end waits for all that belongs to the command, which has ended or was never
+// started.
 func (n *notified) end(cancel func()) {
-	if n.ended {
+	if n.over {
 		return
 	}
-	n.ended = true
-	if n.child != nil && n.child.Process != nil && n.child.ProcessState == nil {
-		_ = n.child.Process.Kill()
-		_ = n.child.Wait()
-	}
+	n.over = true
 	cancel()
-	if n.stop[1] != 0 {
+	if n.stop[1] > 0 {
 		_ = unix.Close(n.stop[1])
 	}
 	n.group.Wait()
 	n.doors.close()
-	for _, fd := range append(n.memory, n.parent, int(n.board.listener), n.stop[0]) {
+	close(n.ended)
+	for _, fd := range append(n.memory, int(n.board.listener), n.stop[0]) {
 		if fd > 0 {
 			_ = unix.Close(fd)
 		}

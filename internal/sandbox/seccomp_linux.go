@@ -92,11 +92,10 @@ func allow() unix.SockFilter                { return end(unix.SECCOMP_RET_ALLOW)
 func ask() unix.SockFilter                  { return end(unix.SECCOMP_RET_USER_NOTIF) }
 func fail(errno unix.Errno) unix.SockFilter { return end(unix.SECCOMP_RET_ERRNO | uint32(errno)) }
 
-// confine puts the filter on this thread and on every program that it will
-// execute, for good. The listener is where the calls are read; it is closed
-// when the thread executes a program. killable says whether a call that was
-// read is not restarted by signals (Linux 5.19).
-func confine(v variant) (listener int, killable bool, err error) {
+// confine puts the filter on this thread, for good, and on every process that it
+// starts. The listener is where the calls are read. killable says whether a call
+// that was read is not restarted by signals (Linux 5.19).
+func confine(v variant) (l listener, killable bool, err error) {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return 0, false, err
 	}
@@ -105,7 +104,7 @@ func confine(v variant) (listener int, killable bool, err error) {
 	for _, flags := range []uintptr{unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER} {
 		fd, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&program)))
 		if errno == 0 {
-			return int(fd), flags&unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV != 0, nil
+			return listener(fd), flags&unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV != 0, nil
 		}
 		err = errno
 	}
