@@ -62,7 +62,7 @@ func outside(args []string) int {
 	if err != nil {
 		path = args[0] // to see how that fails
 	}
-	ways := map[string]func(context.Context, World, Command) (Result, error){"netns": Netns, "notify": Notify, "duplicate": notifyIn(duplicate), "install": notifyIn(install)}
+	ways := map[string]func(context.Context, World, Command) (Result, error){"netns": Netns, "notify": Notify, "duplicate": notifyIn(duplicate), "install": notifyIn(install), "bare": bare}
 	result, err := ways[o.Mode](context.Background(), w, Command{
 		Path: path, Args: args, Env: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Forward: o.Forward, Publish: o.Publish,
 		Environ: func(ca, bundle string) []string { return []string{"CA=" + ca, "SSL_CERT_FILE=" + bundle} },
@@ -146,7 +146,11 @@ var insideVerbs = map[string]func(string) (string, error){
 		signal.Reset(n)
 		return "", syscall.Kill(os.Getpid(), n)
 	},
-	"exit": func(string) (string, error) { os.Exit(42); return "", nil },
+	"many":     getMany,
+	"connect":  timeConnect,
+	"reuse":    reusePort,
+	"datagram": sendDatagram,
+	"exit":     func(string) (string, error) { os.Exit(42); return "", nil },
 }
 
 func get(url string) (string, error) {

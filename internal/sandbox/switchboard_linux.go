@@ -35,6 +35,7 @@ func (s *switchboard) run(stop int) {
 	var calls sync.WaitGroup
 	defer s.sockets.close()
 	defer calls.Wait()
+	s.listener.hurry()
 	for {
 		ready := []unix.PollFd{{Fd: int32(stop), Events: unix.POLLIN}, {Fd: int32(s.listener), Events: unix.POLLIN}}
 		if _, err := unix.Poll(ready, -1); err != nil && !errors.Is(err, unix.EINTR) {
