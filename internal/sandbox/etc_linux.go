@@ -30,6 +30,7 @@ func replaceEtc(s settings) error {
 		return &setupError{"open /etc", err}
 	}
 	defer func() { _ = unix.Close(fd) }()
+	defer unix.Umask(unix.Umask(0o022)) // every user inside may read what is written
 	real := fmt.Sprintf("/proc/self/fd/%d", fd)
 	if err := unix.Mount("tmpfs", "/etc", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755"); err != nil {
 		return &setupError{"mount a file system in memory", err}
