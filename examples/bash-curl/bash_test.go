@@ -15,5 +15,5 @@ func TestMain(m *testing.M) {
 }
 
 func TestListsBlobsUnderRun(t *testing.T) {
-	exampletest.ListsBlobs(t, "./list-blobs.sh")
+	exampletest.ListsBlobs(t, exampletest.Modes, "./list-blobs.sh")
 }

@@ -7,5 +7,5 @@ import (
 )
 
 func TestListsBlobsUnderRun(t *testing.T) {
-	exampletest.ListsBlobs(t, exampletest.Build(t, "examples/go-azidentity"))
+	exampletest.ListsBlobs(t, exampletest.Modes, exampletest.Build(t, "examples/go-azidentity"))
 }

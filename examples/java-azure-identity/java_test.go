@@ -14,5 +14,5 @@ func TestMain(m *testing.M) {
 }
 
 func TestListsBlobsUnderRun(t *testing.T) {
-	exampletest.ListsBlobs(t, "java", "-cp", "target/classes:target/lib/*", "ListBlobs")
+	exampletest.ListsBlobs(t, exampletest.Modes, "java", "-cp", "target/classes:target/lib/*", "ListBlobs")
 }

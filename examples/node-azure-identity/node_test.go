@@ -14,5 +14,5 @@ func TestMain(m *testing.M) {
 }
 
 func TestListsBlobsUnderRun(t *testing.T) {
-	exampletest.ListsBlobs(t, "node", "index.mjs")
+	exampletest.ListsBlobs(t, exampletest.Modes, "node", "index.mjs")
 }

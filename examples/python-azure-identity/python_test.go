@@ -12,5 +12,5 @@ func TestMain(m *testing.M) {
 }
 
 func TestListsBlobsUnderRun(t *testing.T) {
-	exampletest.ListsBlobs(t, ".venv/bin/python", "main.py")
+	exampletest.ListsBlobs(t, exampletest.Modes, ".venv/bin/python", "main.py")
 }

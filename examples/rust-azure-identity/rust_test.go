@@ -12,5 +12,5 @@ func TestMain(m *testing.M) {
 }
 
 func TestListsBlobsUnderRun(t *testing.T) {
-	exampletest.ListsBlobs(t, "target/release/list-blobs")
+	exampletest.ListsBlobs(t, exampletest.Modes, "target/release/list-blobs")
 }

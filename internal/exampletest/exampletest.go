@@ -74,18 +74,49 @@ func Build(t *testing.T, pkg string) string {
 // blobs are what every example lists under the scenario that is used by default.
 const blobs = "2026/q1.csv\nq1.csv\nq2.csv\n"
 
-// ListsBlobs runs a command under "fakeentra run" and expects it to print the
-// names of the blobs and nothing else.
-func ListsBlobs(t *testing.T, command ...string) {
+// Modes are the ways in which "fakeentra run" leads a command to the emulators.
+var Modes = []string{"netns", "notify", "proxy"}
+
+// Sandboxes are the modes that no program can get past.
+var Sandboxes = []string{"netns", "notify"}
+
+// ListsBlobs runs a command under "fakeentra run", in each of modes that this
+// machine permits, and expects it to print the names of the blobs and nothing
+// else.
+func ListsBlobs(t *testing.T, modes []string, command ...string) {
 	t.Helper()
-	run := exec.CommandContext(t.Context(), Build(t, "cmd/fakeentra"), append([]string{"run", "--"}, command...)...)
-	run.Env = append(os.Environ(), "XDG_STATE_HOME="+t.TempDir())
-	var stdout, stderr bytes.Buffer
-	run.Stdout, run.Stderr = &stdout, &stderr
-	if err := run.Run(); err != nil {
-		t.Fatalf("%v: %v\n%s", command, err, stderr.Bytes())
+	fakeentra := Build(t, "cmd/fakeentra")
+	for _, mode := range modes {
+		t.Run(mode, func(t *testing.T) {
+			permitted(t, fakeentra, mode)
+			stdout, stderr, err := run(t, fakeentra, mode, command...)
+			if err != nil {
+				t.Fatalf("%v: %v\n%s", command, err, stderr)
+			}
+			if diff := cmp.Diff(blobs, stdout); diff != "" {
+				t.Errorf("blobs (-want +got):\n%s\n%s", diff, stderr)
+			}
+		})
 	}
-	if diff := cmp.Diff(blobs, stdout.String()); diff != "" {
-		t.Errorf("blobs (-want +got):\n%s\n%s", diff, stderr.Bytes())
+}
+
+// permitted skips a test where the kernel or its configuration forbids a mode.
+func permitted(t *testing.T, fakeentra, mode string) {
+	t.Helper()
+	if _, stderr, err := run(t, fakeentra, mode, fakeentra, "version"); err != nil {
+		if os.Getenv(RequireAll) != "" {
+			t.Fatalf("%s is set, and there is no mode %s: %s", RequireAll, mode, stderr)
+		}
+		t.Skipf("did without the mode %s: %s", mode, stderr)
 	}
+}
+
+func run(t *testing.T, fakeentra, mode string, command ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), fakeentra, append([]string{"run", "--mode", mode, "--"}, command...)...)
+	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+t.TempDir())
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err = cmd.Run()
+	return out.String(), errs.String(), err
 }

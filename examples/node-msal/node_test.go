@@ -1,0 +1,20 @@
+// Package node tests the example for Node.js.
+package node
+
+import (
+	"testing"
+
+	"github.com/fakeentra/fakeentra/internal/exampletest"
+)
+
+func TestMain(m *testing.M) {
+	exampletest.Main(m,
+		exampletest.Command("node", "Node.js 20 or later", "see https://nodejs.org"),
+		exampletest.File("node_modules/@azure/msal-node/package.json", "the packages of examples/node-msal", "examples/install"))
+}
+
+// fetch of Node.js before 22.21 ignores proxies, so that only a sandbox leads it
+// to the emulators.
+func TestListsBlobsUnderRun(t *testing.T) {
+	exampletest.ListsBlobs(t, exampletest.Sandboxes, "node", "index.mjs")
+}
