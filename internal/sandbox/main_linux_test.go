@@ -31,7 +31,12 @@ func TestMain(m *testing.M) {
 			os.Exit(outside(os.Args[2:]))
 		case "inside":
 			os.Exit(inside(os.Args[2:]))
+		case "contained":
+			panic(contained(os.Args[2:]))
 		}
+	}
+	if err := os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE")); err != nil { // every process would sleep for a second
+		panic(err)
 	}
 	os.Exit(m.Run())
 }
