@@ -11,10 +11,9 @@ import (
 )
 
 func exampleResolver() *resolver {
-	return &resolver{
-		knows:    func(name string) bool { return name == "login.example.com" },
-		hostname: "build-7", leaks: &leaks{},
-	}
+	r := newResolver(func(name string) bool { return name == "login.example.com" }, &leaks{})
+	r.hostname = "build-7"
+	return r
 }
 
 // summary is the code of an answer and the addresses in it.
