@@ -1,0 +1,260 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"maps"
+	"net"
+	"net/url"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fakeentra/fakeentra"
+)
+
+// readyVariable names the variable that says where the ready file is.
+const readyVariable = "FAKEENTRA_READY_FILE"
+
+// An enver is what env is told.
+type enver struct {
+	readyFile, shell string
+	unset            bool
+}
+
+func envCommand() *cobra.Command {
+	e := &enver{}
+	cmd := &cobra.Command{
+		Use:   "env [flags]",
+		Short: "print what leads a shell to a cloud that is served",
+		Example: `  eval "$(fakeentra env --ready-file up)"  # file of fakeentra serve
+  fakeentra env --ready-file up --shell fish | source
+  fakeentra env --ready-file up --shell powershell | Out-String | iex
+  fakeentra env --ready-file up --shell cmd > up.cmd && call up.cmd
+  fakeentra env --ready-file up --shell github`,
+		Long: `Prints the variables that lead programs to a cloud that "fakeentra serve" runs,
+as the file says that its flag --ready-file names, and takes away those that
+would lead them past it. The syntax is that of a shell, or
+  dotenv  a file of variables; docker run --env-file takes its quotes literally
+  github  $GITHUB_ENV, which it is appended to, for the steps that follow
+
+With --unset, it prints what takes all of them away, and needs no cloud. What
+else JAVA_TOOL_OPTIONS holds stays in it.`,
+		DisableFlagsInUseLine: true,
+		Args:                  noArguments,
+		ValidArgsFunction:     cobra.NoFileCompletions,
+		RunE:                  func(cmd *cobra.Command, _ []string) error { return e.run(cmd) },
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringVar(&e.readyFile, "ready-file", "", "`FILE` that serve wrote (default: $"+readyVariable+")")
+	f.StringVar(&e.shell, "shell", "", "`SHELL` to print for: "+strings.Join(shellNames(), ", ")+" (default: $SHELL, or PowerShell if it is the caller)")
+	f.BoolVar(&e.unset, "unset", false, "print what takes the variables away")
+	complete(cmd, "shell", shellNames, cobra.ShellCompDirectiveNoFileComp)
+	return cmd
+}
+
+func (e *enver) run(cmd *cobra.Command) error {
+	if e.shell == "" {
+		e.shell = detectShell(runtime.GOOS, os.Getenv)
+	}
+	sh, err := findShell(e.shell)
+	if err != nil {
+		return err
+	}
+	if e.unset && sh.unset == nil {
+		return usage(`start the shell of a later step with eval "$(fakeentra env --shell sh --unset)", or delete the file`, "%s cannot take variables away", sh.name)
+	}
+	change := takeAway(os.Environ())
+	if !e.unset {
+		r, err := e.ready()
+		if err != nil {
+			return err
+		}
+		change = lead(os.Environ(), r.Environ)
+	}
+	text, err := change.in(sh)
+	if err != nil {
+		return err
+	}
+	if len(change.unset) > 0 && sh.unset == nil {
+		warn(cmd.ErrOrStderr(), "", "%s cannot take variables away, and these lead past the cloud: %s", sh.name, strings.Join(change.unset, ", "))
+	}
+	if sh.name == "github" {
+		return appendToGitHub(text)
+	}
+	_, err = io.WriteString(cmd.OutOrStdout(), text)
+	return err
+}
+
+// ready reads the ready file of a cloud that answers.
+func (e *enver) ready() (ready, error) {
+	if e.readyFile == "" {
+		e.readyFile = os.Getenv(readyVariable)
+	}
+	var r ready
+	if e.readyFile == "" {
+		return r, usage("pass --ready-file, or set "+readyVariable+`, to the file of "fakeentra serve --ready-file"`, "the name of the ready file is missing")
+	}
+	content, err := os.ReadFile(e.readyFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return r, failed(`is "fakeentra serve --ready-file `+e.readyFile+`" running? the file is there while everything listens`, "there is no ready file %s", e.readyFile)
+	}
+	const hint = `name the file of "fakeentra serve --ready-file"`
+	if err != nil {
+		return r, failed(hint, "cannot read the ready file %s: %v", e.readyFile, cause(err))
+	}
+	if err := json.Unmarshal(content, &r); err != nil || len(r.Environ) == 0 {
+		return r, failed(hint, "%s is not a ready file", e.readyFile)
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Environ)) {
+		if !isVariable(name) || strings.Contains(r.Environ[name], "\x00") {
+			return r, failed(hint, "%s has %q, which is not a variable", e.readyFile, name)
+		}
+	}
+	return r, r.answers(e.readyFile)
+}
+
+// answers fails if nothing listens any more: a cloud that was killed leaves its
+// ready file.
+func (r ready) answers(file string) error {
+	for _, door := range []string{r.Control, r.Proxy, r.HTTPS, r.IMDS} {
+		if door == "" {
+			continue
+		}
+		address := ""
+		if u, err := url.Parse(door); err == nil {
+			address = u.Host
+		}
+		c, err := net.DialTimeout("tcp", address, 5*time.Second)
+		if err != nil {
+			return failed(`start "fakeentra serve" again`, "nothing answers at %s, which %s names: %v", door, file, cause(err))
+		}
+		return c.Close()
+	}
+	return nil
+}
+
+// isVariable reports whether every shell takes a name for that of a variable.
+func isVariable(name string) bool {
+	other := func(r rune) bool {
+		return r != '_' && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9')
+	}
+	return name != "" && !strings.ContainsFunc(name, other) && (name[0] < '0' || name[0] > '9')
+}
+
+// A change is what is to happen to the variables of a shell.
+type change struct {
+	set   map[string]string
+	unset []string // in order
+}
+
+// lead returns what makes an environment lead to the cloud that added is of.
+func lead(env []string, added map[string]string) change {
+	c := change{set: maps.Clone(added)}
+	if options, ok := c.set[javaVariable]; ok {
+		c.set[javaVariable] = strings.TrimSpace(foreignJava(env) + " " + options)
+	}
+	for _, name := range misleading(env) {
+		if _, ok := c.set[name]; !ok {
+			c.unset = append(c.unset, name)
+		}
+	}
+	return c
+}
+
+// takeAway returns what undoes every lead, and removes the variables from env
+// that lead past clouds.
+func takeAway(env []string) change {
+	const anything = "http://127.0.0.1:1"
+	c := change{set: map[string]string{}, unset: append(misleading(env), controlVariable)}
+	for _, entry := range (fakeentra.Doors{Proxy: anything}).Environ(fakeentra.Certificates{CA: anything, Bundle: anything, TrustStore: anything}) {
+		name, _, _ := strings.Cut(entry, "=")
+		c.unset = append(c.unset, name)
+	}
+	if own := foreignJava(env); own != "" {
+		c.unset = slices.DeleteFunc(c.unset, func(name string) bool { return name == javaVariable })
+		c.set[javaVariable] = own
+	}
+	slices.Sort(c.unset)
+	c.unset = slices.Compact(c.unset)
+	return c
+}
+
+// misleading returns the names of the variables in env that lead clients past
+// clouds, in order.
+func misleading(env []string) []string {
+	clean := fakeentra.CleanEnviron(env)
+	var names []string
+	for _, entry := range env {
+		if name, _, _ := strings.Cut(entry, "="); !slices.Contains(clean, entry) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+const javaVariable = "JAVA_TOOL_OPTIONS"
+
+// foreignJava returns the options for Java in env, without those of a cloud.
+func foreignJava(env []string) string {
+	options := ""
+	for _, entry := range env {
+		if value, ok := strings.CutPrefix(entry, javaVariable+"="); ok {
+			options = value
+		}
+	}
+	words := strings.Fields(options)
+	foreign := slices.DeleteFunc(slices.Clone(words), func(word string) bool {
+		return slices.ContainsFunc([]string{"-Djavax.net.ssl.trustStore", "-Dhttp.proxy", "-Dhttps.proxy", "-Dhttp.nonProxyHosts="}, func(own string) bool { return strings.HasPrefix(word, own) })
+	})
+	if len(foreign) == len(words) {
+		return strings.TrimSpace(options) // with its spaces, which may be quoted
+	}
+	return strings.Join(foreign, " ")
+}
+
+// in writes a change in the syntax of a shell that has one for it, as far as it
+// goes.
+func (c change) in(sh shell) (string, error) {
+	var b strings.Builder
+	for _, name := range c.unset {
+		if sh.unset != nil {
+			b.WriteString(sh.unset(name))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.set)) {
+		if sh.holds != nil {
+			if what := sh.holds(c.set[name]); what != "" {
+				return "", failed("print it for another shell", "%s is %q; %s cannot write down %s", name, c.set[name], sh.name, what)
+			}
+		}
+		b.WriteString(sh.set(name, c.set[name]))
+	}
+	return b.String(), nil
+}
+
+// appendToGitHub hands variables to the steps that follow in a job.
+func appendToGitHub(text string) (err error) {
+	const hint = "GitHub Actions sets it for each step"
+	name := os.Getenv("GITHUB_ENV")
+	if name == "" {
+		return failed(hint, "GITHUB_ENV is not set")
+	}
+	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err == nil {
+		_, err = io.WriteString(f, text)
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		return failed(hint, "cannot append to GITHUB_ENV, %s: %v", name, cause(err))
+	}
+	return nil
+}
