@@ -25,7 +25,7 @@ const JKSPassword = "changeit"
 // of a certificate, an alias, the time in milliseconds, the type, the content;
 // and a keyed digest.
 func JKS(certificates []byte, now time.Time) []byte {
-	var entries []byte
+	entries := make([]byte, 0, len(certificates))
 	count := uint32(0)
 	for block, rest := pem.Decode(certificates); block != nil; block, rest = pem.Decode(rest) {
 		if block.Type != "CERTIFICATE" {
@@ -44,7 +44,7 @@ func JKS(certificates []byte, now time.Time) []byte {
 	store := binary.BigEndian.AppendUint32(nil, magic)
 	store = binary.BigEndian.AppendUint32(store, version)
 	store = binary.BigEndian.AppendUint32(store, count)
-	store = append(store, entries...)
+	store = append(slices.Grow(store, len(entries)+sha1.Size), entries...)
 	return append(store, digest(store)...)
 }
 
@@ -56,13 +56,14 @@ func appendUTF(b []byte, s string) []byte {
 // digest guards a trust store against accidents. The whitener is part of the
 // format.
 func digest(store []byte) []byte {
-	var salted []byte
+	var salt []byte
 	for _, unit := range utf16.Encode([]rune(JKSPassword)) {
-		salted = binary.BigEndian.AppendUint16(salted, unit)
+		salt = binary.BigEndian.AppendUint16(salt, unit)
 	}
-	salted = append(salted, "Mighty Aphrodite"...)
-	sum := sha1.Sum(append(salted, store...))
-	return sum[:]
+	sum := sha1.New()
+	_, _ = sum.Write(append(salt, "Mighty Aphrodite"...)) // a hash takes everything
+	_, _ = sum.Write(store)
+	return sum.Sum(nil)
 }
 
 // HashedName returns the file name, without the ".0" at its end, under which
