@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
 	"os"
@@ -140,12 +141,31 @@ func (c *Cloud) CertificateFiles() (Certificates, error) {
 		return Certificates{}, errClosed
 	}
 	if c.certificates == "" {
-		if c.certificates, err = writeCertificates(authority); err != nil {
+		if c.certificates, err = temporaryCertificates(authority); err != nil {
 			return Certificates{}, err
 		}
 	}
-	in := func(name string) string { return filepath.Join(c.certificates, name) }
-	return Certificates{CA: in(caFile), Bundle: in(bundleFile), TrustStore: in(trustStoreFile)}, nil
+	return certificatesIn(c.certificates), nil
+}
+
+// WriteCertificates writes the files of [Cloud.CertificateFiles] to a folder that
+// is there, such as one that other machines see, for everybody to read. Files of
+// the same names are overwritten, and Close leaves all of them.
+func (c *Cloud) WriteCertificates(folder string) (Certificates, error) {
+	folder, err := filepath.Abs(folder)
+	if err != nil {
+		return Certificates{}, err
+	}
+	authority, err := c.certificateAuthority()
+	if err != nil {
+		return Certificates{}, err
+	}
+	return certificatesIn(folder), writeCertificates(authority, folder, 0o644)
+}
+
+func certificatesIn(folder string) Certificates {
+	in := func(name string) string { return filepath.Join(folder, name) }
+	return Certificates{CA: in(caFile), Bundle: in(bundleFile), TrustStore: in(trustStoreFile)}
 }
 
 // The files of [Cloud.CertificateFiles].
@@ -155,19 +175,32 @@ const (
 	trustStoreFile = "truststore.jks"
 )
 
-// writeCertificates returns the folder that it made.
-func writeCertificates(authority *pki.Authority) (string, error) {
+// temporaryCertificates returns the folder that it made.
+func temporaryCertificates(authority *pki.Authority) (string, error) {
 	dir, err := os.MkdirTemp("", "fakeentra-")
 	if err != nil {
 		return "", fmt.Errorf("cannot make a temporary folder for the certificates: %w; set TMPDIR to one that can be written", err)
 	}
-	bundle := append(pki.SystemBundle(), authority.PEM()...)
-	for name, content := range map[string][]byte{caFile: authority.PEM(), bundleFile: bundle, trustStoreFile: pki.JKS(bundle, time.Now())} {
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
-			return "", errors.Join(fmt.Errorf("cannot write the certificates: %w", err), os.RemoveAll(dir))
-		}
+	if err := writeCertificates(authority, dir, 0o600); err != nil {
+		return "", errors.Join(err, os.RemoveAll(dir))
 	}
 	return dir, nil
+}
+
+// writeCertificates gives the files their mode, whatever the umask is.
+func writeCertificates(authority *pki.Authority, dir string, mode fs.FileMode) error {
+	bundle := append(pki.SystemBundle(), authority.PEM()...)
+	for name, content := range map[string][]byte{caFile: authority.PEM(), bundleFile: bundle, trustStoreFile: pki.JKS(bundle, time.Now())} {
+		path := filepath.Join(dir, name)
+		err := os.WriteFile(path, content, mode)
+		if err == nil {
+			err = os.Chmod(path, mode)
+		}
+		if err != nil {
+			return fmt.Errorf("cannot write the certificates: %w", err)
+		}
+	}
+	return nil
 }
 
 // listen opens the proxy of a host.

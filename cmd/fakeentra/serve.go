@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -22,9 +23,11 @@ import (
 // A server is what serve is told.
 type server struct {
 	start
-	listen    fakeentra.Listen
-	caOut     string
-	readyFile string
+	listen       fakeentra.Listen
+	dns          nameserver
+	certificates certificateFolder
+	caOut        string
+	readyFile    string
 }
 
 func serveCommand() *cobra.Command {
@@ -58,13 +61,17 @@ Windows: %LocalAppData%\fakeentra), for the user alone.`,
 	f.StringVar(&s.listen.IMDS, "imds", free, "`ADDR` for the managed identity endpoint of the host")
 	f.StringVar(&s.listen.Proxy, "proxy", free, "`ADDR` for a forward proxy that answers for every emulated name")
 	f.StringVar(&s.listen.Control, "control", free, "`ADDR` for journal, faults, clock, keys and reset")
+	f.StringVar(&s.dns.listen, "dns", "", "`ADDR` for DNS over UDP and TCP, which knows the emulated names and no other (default: none)")
+	f.StringVar(&s.dns.answer, "dns-answer", "", "`IPADDR` that DNS answers with (default: that of --https)")
+	f.StringVar(&s.certificates.path, "certificates", "", "`DIR` for the certificates that clients must trust, which is removed at the end if it was not there")
 	f.StringVar(&s.caOut, "ca-out", "", "`FILE` to write the certificate authority's certificate to")
 	f.StringVar(&s.readyFile, "ready-file", "", "`FILE` that holds all of this as JSON while everything listens")
 	return cmd
 }
 
 func (s *server) serve(cmd *cobra.Command) (err error) {
-	if err := s.check(); err != nil {
+	answer, err := s.check()
+	if err != nil {
 		return err
 	}
 	cloud, host, err := s.cloud(cmd.ErrOrStderr())
@@ -77,10 +84,19 @@ func (s *server) serve(cmd *cobra.Command) (err error) {
 	}
 	ctx, stop := untilSignal(cmd.Context())
 	defer stop()
+	dns, stopDNS, err := s.dns.start(ctx, cloud.Knows, answer)
+	if err != nil {
+		return err
+	}
+	defer stopDNS()
+	defer s.certificates.remove()
+	if err := s.certificates.write(cloud); err != nil { // before anything says that the cloud is up
+		return err
+	}
 	var announced error
 	s.listen.Host = host
 	s.listen.Ready = func(doors fakeentra.Doors) {
-		if announced = s.announce(cmd, cloud, doors); announced != nil {
+		if announced = s.announce(cmd, cloud, ready{Doors: doors, DNS: dns, Scenario: s.scenario}); announced != nil {
 			stop()
 		}
 	}
@@ -117,28 +133,32 @@ func (s *server) forget() error {
 	return nil
 }
 
-// check refuses addresses that nothing could listen on.
-func (s *server) check() error {
+// check refuses addresses that nothing could listen on. It returns the one that
+// DNS answers with.
+func (s *server) check() (netip.Addr, error) {
 	open := false
-	for _, a := range []struct{ flag, address string }{
-		{"https", s.listen.HTTPS}, {"imds", s.listen.IMDS}, {"proxy", s.listen.Proxy}, {"control", s.listen.Control},
+	for _, a := range []struct {
+		flag, address string
+		door          bool
+	}{
+		{"https", s.listen.HTTPS, true}, {"imds", s.listen.IMDS, true}, {"proxy", s.listen.Proxy, true}, {"control", s.listen.Control, true}, {"dns", s.dns.listen, false},
 	} {
 		if a.address == "" {
 			continue
 		}
-		open = true
+		open = open || a.door
 		_, port, err := net.SplitHostPort(a.address)
 		if err == nil {
 			_, err = strconv.ParseUint(port, 10, 16)
 		}
 		if err != nil {
-			return usage("for instance 127.0.0.1:8080, or 127.0.0.1:0 for a free port", "--%s is %q; expected an address and a port", a.flag, a.address)
+			return netip.Addr{}, usage("for instance 127.0.0.1:8080, or 127.0.0.1:0 for a free port", "--%s is %q; expected an address and a port", a.flag, a.address)
 		}
 	}
 	if !open {
-		return usage("leave out one of --https, --imds, --proxy and --control", "every door is shut")
+		return netip.Addr{}, usage("leave out one of --https, --imds, --proxy and --control", "every door is shut")
 	}
-	return nil
+	return s.dns.address(s.listen.HTTPS)
 }
 
 // A ready says all that a client of the doors needs to know. It is what the
@@ -146,6 +166,7 @@ func (s *server) check() error {
 // the doors that are open.
 type ready struct {
 	fakeentra.Doors
+	DNS      string `json:"dns,omitempty"` // address and port
 	Scenario string `json:"scenario"`
 	CA       string `json:"ca,omitempty"`     // name of a file
 	Bundle   string `json:"bundle,omitempty"` // likewise, with the certificates of this machine
@@ -157,14 +178,14 @@ type ready struct {
 }
 
 // announce prints the doors when everything listens.
-func (s *server) announce(cmd *cobra.Command, cloud *fakeentra.Cloud, doors fakeentra.Doors) error {
-	r := ready{Doors: doors, Scenario: s.scenario, Environ: map[string]string{}}
-	if err := s.certificates(cmd.ErrOrStderr(), cloud, &r); err != nil {
+func (s *server) announce(cmd *cobra.Command, cloud *fakeentra.Cloud, r ready) error {
+	r.Environ = map[string]string{}
+	if err := s.trust(cmd.ErrOrStderr(), cloud, &r); err != nil {
 		return err
 	}
-	r.exports = doors.Environ(fakeentra.Certificates{CA: r.CA, Bundle: r.Bundle, TrustStore: r.TrustStore})
-	if doors.Control != "" {
-		r.exports = append(r.exports, controlVariable+"="+doors.Control)
+	r.exports = r.Doors.Environ(fakeentra.Certificates{CA: r.CA, Bundle: r.Bundle, TrustStore: r.TrustStore})
+	if r.Control != "" {
+		r.exports = append(r.exports, controlVariable+"="+r.Control)
 	}
 	for _, v := range r.exports {
 		name, value, _ := strings.Cut(v, "=")
@@ -179,12 +200,14 @@ func (s *server) announce(cmd *cobra.Command, cloud *fakeentra.Cloud, doors fake
 	return nil
 }
 
-// certificates writes what clients must trust.
-func (s *server) certificates(warnings io.Writer, cloud *fakeentra.Cloud, r *ready) (err error) {
-	files, err := cloud.CertificateFiles()
-	if err != nil {
-		f := explain(err)
-		warn(warnings, f.hint, "%s", f.text)
+// trust tells where the certificates are that clients must trust.
+func (s *server) trust(warnings io.Writer, cloud *fakeentra.Cloud, r *ready) (err error) {
+	files := s.certificates.files
+	if s.certificates.path == "" {
+		if files, err = cloud.CertificateFiles(); err != nil {
+			f := explain(err)
+			warn(warnings, f.hint, "%s", f.text)
+		}
 	}
 	r.CA, r.Bundle, r.TrustStore = files.CA, files.Bundle, files.TrustStore
 	if s.caOut == "" {
@@ -236,6 +259,7 @@ func (r ready) String() string {
 		{"imds", r.IMDS, metadata},
 		{"proxy", r.Proxy, "all of these, under their production URLs"},
 		{"control", r.Control, "journal, faults, clock, keys, reset"},
+		{"dns", r.DNS, "the emulated names, and no other"},
 	} {
 		if d.url != "" {
 			fmt.Fprintf(&b, "# %-7s  %-24s  %s\n", d.name, d.url, d.what)

@@ -32,13 +32,22 @@ const ttl = 60
 // name does not exist and is counted as a leak.
 type resolver struct {
 	knows    func(hostname string) bool
-	hostname string // of this machine, in lower case: some clients look it up
-	leaks    *leaks
+	address  netip.Addr // of emulated names
+	hostname string     // of this machine, in lower case: some clients look it up
+	leaks    *leaks     // nil if nobody counts
 }
 
 func newResolver(knows func(string) bool, l *leaks) *resolver {
 	hostname, _ := os.Hostname() // without one, nobody looks it up
-	return &resolver{knows: knows, hostname: strings.ToLower(hostname), leaks: l}
+	return &resolver{knows: knows, address: worldAddress, hostname: strings.ToLower(hostname), leaks: l}
+}
+
+// ServeDNS answers DNS questions, on both transports, until ctx is done, and
+// closes them: names that are known have one IPv4 address, and no other name
+// exists but localhost. knows is called from several goroutines, with names in
+// lower case and without a dot at the end.
+func ServeDNS(ctx context.Context, udp net.PacketConn, tcp net.Listener, knows func(hostname string) bool, address netip.Addr) {
+	(&resolver{knows: knows, address: address}).serve(ctx, udp, tcp)
 }
 
 // serve answers on both transports until ctx is done, and closes them.
@@ -105,8 +114,10 @@ func (r *resolver) lookup(name string) (netip.Addr, bool) {
 	case name == r.hostname && name != "":
 		return loopback, true
 	case r.knows(name):
-		return worldAddress, true
+		return r.address, true
 	}
-	r.leaks.add(leakDNS, name)
+	if r.leaks != nil {
+		r.leaks.add(leakDNS, name)
+	}
 	return netip.Addr{}, false
 }
