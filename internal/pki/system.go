@@ -24,12 +24,8 @@ func Bundles() []string {
 //
 // Variables such as SSL_CERT_FILE replace the system's certificates, so
 // whoever points one to an [Authority] puts these beside it.
-func SystemBundle() []byte { return SystemBundleOr(os.Getenv("SSL_CERT_FILE")) }
-
-// SystemBundleOr is [SystemBundle] with another file in place of that of
-// SSL_CERT_FILE.
-func SystemBundleOr(file string) []byte {
-	for _, f := range append([]string{file}, Bundles()...) {
+func SystemBundle() []byte {
+	for _, f := range append([]string{os.Getenv("SSL_CERT_FILE")}, Bundles()...) {
 		if b, err := os.ReadFile(f); err == nil && len(b) > 0 {
 			return append(bytes.TrimRight(b, "\n"), '\n')
 		}

@@ -2,8 +2,10 @@ package sandbox
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -21,10 +23,6 @@ func replaceEtc(s settings) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return &setupError{"keep mounts to the sandbox", err}
 	}
-	files, err := etcFiles(s)
-	if err != nil {
-		return err
-	}
 	fd, err := unix.Open("/etc", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return &setupError{"open /etc", err}
@@ -35,10 +33,8 @@ func replaceEtc(s settings) error {
 	if err := unix.Mount("tmpfs", "/etc", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755"); err != nil {
 		return &setupError{"mount a file system in memory", err}
 	}
-	for name, content := range files {
-		if err := write(filepath.Join("/etc", name), content); err != nil {
-			return &setupError{"write to a file system in memory", err}
-		}
+	if err := restore(s.Etc); err != nil {
+		return &setupError{"write to a file system in memory", err}
 	}
 	if err := unix.Mount("overlay", "/etc", "overlay", unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV, "lowerdir=/etc:"+real); err != nil {
 		if err := mountBeside(real, "/etc"); err != nil {
@@ -48,11 +44,56 @@ func replaceEtc(s settings) error {
 	return hideNameServices()
 }
 
-func write(file string, content []byte) error {
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return err
+// An etcFile is a file of the sandbox. The parent writes the contents of all of
+// them into one file in memory, which the child inherits.
+type etcFile struct {
+	Name string // below /etc
+	Size int
+}
+
+// parentContents is the file in memory, in the child.
+const parentContents = parentSocket + 1
+
+// newMemory makes an empty file in memory.
+func newMemory(name string) (*os.File, error) {
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, err
 	}
-	return os.WriteFile(file, content, 0o644)
+	return os.NewFile(uintptr(fd), name), nil
+}
+
+// store writes contents one after the other.
+func store(w io.Writer, files map[string][]byte) ([]etcFile, error) {
+	var index []etcFile
+	for name, content := range files {
+		if _, err := w.Write(content); err != nil {
+			return nil, err
+		}
+		index = append(index, etcFile{name, len(content)})
+	}
+	return index, nil
+}
+
+// restore writes the files to /etc.
+func restore(index []etcFile) error {
+	unix.CloseOnExec(parentContents)
+	var offset int64
+	for _, f := range index {
+		content := make([]byte, f.Size)
+		if n, err := unix.Pread(parentContents, content, offset); err != nil || n != f.Size {
+			return cmp.Or(err, io.ErrUnexpectedEOF)
+		}
+		offset += int64(f.Size)
+		name := filepath.Join("/etc", f.Name)
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(name, content, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // mountBeside makes what is in a folder visible in another one too, except for
@@ -114,8 +155,8 @@ func hideNameServices() error {
 }
 
 // etcFiles are the files of the sandbox, by name below /etc.
-func etcFiles(s settings) (map[string][]byte, error) {
-	files, err := trustFiles(s)
+func etcFiles(ca []byte, java bool) (map[string][]byte, error) {
+	files, err := trustFiles(ca, java)
 	if err != nil {
 		return nil, err
 	}

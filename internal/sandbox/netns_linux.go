@@ -85,9 +85,7 @@ type sockets struct {
 type settings struct {
 	NetNS, MntNS string // of the parent: the child's must differ
 	Metadata     bool
-	CA           []byte
-	Trusted      string // the file of SSL_CERT_FILE
-	Java         bool   // whether trust stores for Java are needed
+	Etc          []etcFile
 	Forward      []int
 	Publish      bool
 }
@@ -106,7 +104,14 @@ func startNetns(ctx context.Context, w World, c Command) (*netns, error) {
 	}
 	theirs := os.NewFile(uintptr(pair[1]), "sandbox")
 	defer func() { _ = theirs.Close() }()
-	n := &netns{parent: pair[0], child: childCommand("netns", c, theirs)}
+	n := &netns{parent: pair[0]}
+	contents, err := newMemory("etc")
+	if err != nil {
+		_ = unix.Close(n.parent)
+		return nil, fmt.Errorf("cannot make a file in memory: %w", err)
+	}
+	defer func() { _ = contents.Close() }()
+	n.child = childCommand(c, theirs, contents)
 	n.child.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:                 syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET | syscall.CLONE_NEWNS,
 		UidMappings:                sameIDs("/proc/self/uid_map", os.Geteuid()),
@@ -120,7 +125,7 @@ func startNetns(ctx context.Context, w World, c Command) (*netns, error) {
 		return nil, unavailable("make a user namespace", err)
 	}
 	_ = theirs.Close() // only the child holds it now: its end is the end of the socket
-	if err := n.setUp(w, c); err != nil {
+	if err := n.setUp(w, c, contents); err != nil {
 		n.kill()
 		_ = n.child.Wait()
 		_ = unix.Close(n.parent)
@@ -131,14 +136,14 @@ func startNetns(ctx context.Context, w World, c Command) (*netns, error) {
 
 // childCommand is this program anew, which will become c. Variables that depend
 // on the sandbox are set.
-func childCommand(what string, c Command, socket *os.File) *exec.Cmd {
+func childCommand(c Command, files ...*os.File) *exec.Cmd {
 	env := slices.Clone(c.Env)
 	if c.Environ != nil {
 		env = append(env, c.Environ(caFile, bundleFile)...)
 	}
 	return &exec.Cmd{
-		Path: "/proc/self/exe", Args: append([]string{"fakeentra", childWord, what, c.Path}, c.Args...),
-		Env: append(env, javaOptions(env, cacertsFile)...), Stdin: c.Stdin, Stdout: c.Stdout, Stderr: c.Stderr, ExtraFiles: []*os.File{socket},
+		Path: "/proc/self/exe", Args: append([]string{"fakeentra", childWord, "netns", c.Path}, c.Args...),
+		Env: append(env, javaOptions(env, cacertsFile)...), Stdin: c.Stdin, Stdout: c.Stdout, Stderr: c.Stderr, ExtraFiles: files,
 	}
 }
 
@@ -164,15 +169,8 @@ func sameIDs(file string, id int) []syscall.SysProcIDMap {
 }
 
 // setUp tells the child what to do and takes over its sockets.
-func (n *netns) setUp(w World, c Command) error {
-	netNS, mntNS, err := namespaces()
-	if err != nil {
-		return unavailable("look at the namespaces of this process", err)
-	}
-	order, err := json.Marshal(settings{
-		NetNS: netNS, MntNS: mntNS, Metadata: w.Metadata, CA: w.CA, Trusted: os.Getenv("SSL_CERT_FILE"),
-		Java: hasJava(c.Env), Forward: c.Forward, Publish: len(c.Publish) > 0,
-	})
+func (n *netns) setUp(w World, c Command, contents *os.File) error {
+	order, err := orderFor(w, c, contents)
 	if err != nil {
 		return err
 	}
@@ -192,6 +190,24 @@ func (n *netns) setUp(w World, c Command) error {
 		return unavailable(report.Failed, report.Errno)
 	}
 	return n.inside.adopt(files, report.Maker, len(c.Forward))
+}
+
+// orderFor writes the files of the sandbox to contents and returns what the child
+// is told. It is called while the child starts, because it takes time.
+func orderFor(w World, c Command, contents *os.File) ([]byte, error) {
+	netNS, mntNS, err := namespaces()
+	if err != nil {
+		return nil, unavailable("look at the namespaces of this process", err)
+	}
+	files, err := etcFiles(w.CA, hasJava(c.Env))
+	if err != nil {
+		return nil, err
+	}
+	etc, err := store(contents, files)
+	if err != nil {
+		return nil, fmt.Errorf("cannot write to a file in memory: %w", err)
+	}
+	return json.Marshal(settings{NetNS: netNS, MntNS: mntNS, Metadata: w.Metadata, Etc: etc, Forward: c.Forward, Publish: len(c.Publish) > 0})
 }
 
 // receive reads one message of the child.

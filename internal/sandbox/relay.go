@@ -7,6 +7,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"time"
 )
 
 // listenPublished opens the ports of this machine's loopback that lead into the
@@ -60,9 +61,17 @@ func relay(ctx context.Context, l net.Listener, dial func() (net.Conn, error)) {
 	}
 }
 
-// splice copies in both directions until both are at their end, or ctx is done.
+// grace is how long connections may take to end when ctx is done: what a program
+// wrote last may still be on its way.
+const grace = time.Second
+
+// splice copies in both directions until both are at their end, or the grace is
+// over.
 func splice(ctx context.Context, a, b net.Conn) {
-	defer context.AfterFunc(ctx, func() { _, _ = a.Close(), b.Close() })()
+	defer context.AfterFunc(ctx, func() {
+		end := time.Now().Add(grace)
+		_, _ = a.SetDeadline(end), b.SetDeadline(end) // of connections that are closed it does nothing
+	})()
 	var group sync.WaitGroup
 	for _, way := range []struct{ from, to net.Conn }{{a, b}, {b, a}} {
 		group.Go(func() {

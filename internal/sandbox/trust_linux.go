@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,20 +26,20 @@ var javaStores = []string{cacertsFile, "/etc/pki/java/cacerts", "/etc/pki/ca-tru
 
 // trustFiles are the certificates of this machine with that of the world, in
 // every form and place in which programs look, by name below /etc.
-func trustFiles(s settings) (map[string][]byte, error) {
-	block, _ := pem.Decode(s.CA)
+func trustFiles(certificate []byte, java bool) (map[string][]byte, error) {
+	block, _ := pem.Decode(certificate)
 	if block == nil {
-		return nil, &setupError{"read the certificate of the sandbox", errors.New("it is not PEM")}
+		return nil, errors.New("the certificate of the sandbox is not PEM")
 	}
 	ca, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
-		return nil, &setupError{"read the certificate of the sandbox", err}
+		return nil, fmt.Errorf("the certificate of the sandbox: %w", err)
 	}
 	hashed, err := pki.HashedName(ca.Subject.CommonName)
 	if err != nil {
-		return nil, &setupError{"name the certificate of the sandbox", err}
+		return nil, err
 	}
-	bundle := append(pki.SystemBundleOr(s.Trusted), s.CA...)
+	bundle := append(pki.SystemBundle(), certificate...)
 	files := map[string][]byte{}
 	add := func(name string, content []byte) { files[strings.TrimPrefix(name, "/etc/")] = content }
 	for _, name := range pki.Bundles() {
@@ -47,9 +48,9 @@ func trustFiles(s settings) (map[string][]byte, error) {
 		}
 	}
 	add(bundleFile, bundle)
-	add(caFile, s.CA)
-	add("/etc/ssl/certs/"+hashed+".0", s.CA)
-	if !s.Java {
+	add(caFile, certificate)
+	add("/etc/ssl/certs/"+hashed+".0", certificate)
+	if !java {
 		return files, nil
 	}
 	store := pki.JKS(bundle, ca.NotBefore)
