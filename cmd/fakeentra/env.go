@@ -102,7 +102,7 @@ func (e *enver) ready() (ready, error) {
 	if e.readyFile == "" {
 		return r, usage("pass --ready-file, or set "+readyVariable+`, to the file of "fakeentra serve --ready-file"`, "the name of the ready file is missing")
 	}
-	content, err := os.ReadFile(e.readyFile)
+	content, err := readFile(e.readyFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return r, failed(`is "fakeentra serve --ready-file `+e.readyFile+`" running? the file is there while everything listens`, "there is no ready file %s", e.readyFile)
 	}
