@@ -37,6 +37,8 @@ func Child() {
 		tellParent(netnsChild(os.Args[3], os.Args[4:]))
 	case "maker":
 		makeSockets()
+	case "guard":
+		guard(os.Args[3:])
 	}
 	os.Exit(statusFailed)
 }

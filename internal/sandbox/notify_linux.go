@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -34,8 +35,10 @@ import (
 // a connection go where they are sent.
 //
 // It needs Linux 5.6, and 5.9 where pidfd_getfd(2) is forbidden. When ctx is
-// done the command is killed. What it leaves running when it ends cannot connect
-// any more. Errors are as [ErrUnavailable] says.
+// done the command is killed with all processes that it started, and so it is
+// when this process is killed. What it leaves running when it ends by itself
+// cannot connect any more. It must be called by a program that calls [Child].
+// Errors are as [ErrUnavailable] says.
 func Notify(ctx context.Context, w World, c Command) (Result, error) {
 	return notifyBy(ctx, 0, w, c)
 }
@@ -44,12 +47,15 @@ func Notify(ctx context.Context, w World, c Command) (Result, error) {
 func notifyBy(ctx context.Context, v variant, w World, c Command) (Result, error) {
 	signals := newSupervisor()
 	defer signals.stop()
-	ctx, cancel := context.WithCancel(ctx)
+	done, cancel := context.WithCancel(ctx)
 	n := &notified{ended: make(chan struct{})}
 	defer n.end(cancel)
-	if err := n.start(ctx, v, w, c); err != nil {
+	family := newFamily()
+	c.Env = append(slices.Clone(c.Env), familyVariable+"="+family)
+	if err := n.start(done, v, w, c); err != nil {
 		return Result{}, err
 	}
+	n.group.Go(func() { keepGuard(ctx, done, family) })
 	status := signals.wait(n.child)
 	n.end(cancel)
 	return Result{Status: status, Leaks: n.leaks.list()}, n.served

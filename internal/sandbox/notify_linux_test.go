@@ -3,11 +3,16 @@ package sandbox
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -122,59 +127,133 @@ func TestNotifyLeavesPortsToPrograms(t *testing.T) {
 
 func TestNotifyKillsItsCommandWhenItIsKilled(t *testing.T) {
 	for _, mode := range []string{"duplicate", "install"} {
-		cmd := sandboxed(t, order{Mode: mode}, "sh", "-c", `trap "" TERM; echo $$; exec cat`)
-		in, err := cmd.StdinPipe()
-		if err != nil {
+		p := startPiped(t, mode, `trap "" TERM; echo $$; exec cat`)
+		command := p.process(t)
+		if err := p.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Fatal(err)
 		}
-		out, err := cmd.StdoutPipe()
-		if err != nil {
+		if _, err := io.WriteString(p.in, "still here\n"); err != nil {
 			t.Fatal(err)
 		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		lines := bufio.NewReader(out)
-		line, err := lines.ReadString('\n')
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.WriteString(in, "still here\n"); err != nil {
-			t.Fatal(err)
-		}
-		if got, err := lines.ReadString('\n'); got != "still here\n" {
+		if got, err := p.out.ReadString('\n'); got != "still here\n" {
 			t.Errorf("%s: a command that ignores SIGTERM says %q, %v", mode, got, err)
 		}
-		command, err := unix.PidfdOpen(atoi(t, line), 0)
-		if err != nil {
+		if err := p.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
-		if err := cmd.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		if rest, err := io.ReadAll(lines); len(rest) > 0 || err != nil { // it ends with the command, which has the pipe
-			t.Errorf("%s: %q, %v", mode, rest, err)
-		}
-		_ = cmd.Wait()
-		if n, err := unix.Poll([]unix.PollFd{{Fd: int32(command), Events: unix.POLLIN}}, int(deadline.Milliseconds())); n != 1 || err != nil {
-			t.Errorf("%s: the command is still there: %v", mode, err)
-		}
-		if err := unix.Close(command); err != nil {
-			t.Error(err)
-		}
+		awaitEnd(t, command)
 	}
 }
 
-func atoi(t *testing.T, line string) int {
+// What the command has started, and what that has, even in another session and
+// with no parent left, is killed, too.
+func TestNotifyLeavesNoFamilyWhenItIsKilled(t *testing.T) {
+	for _, mode := range []string{"duplicate", "install"} {
+		p := startPiped(t, mode, `sleep 1000 & echo $!; (setsid sh -c 'echo $$; exec sleep 1000' &); exec sleep 1000`)
+		child, orphan := p.process(t), p.process(t)
+		p.awaitGuard(t)
+		if err := p.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		awaitEnd(t, child)
+		awaitEnd(t, orphan)
+	}
+}
+
+// What is left when the command ends by itself is no concern of its sandbox.
+func TestNotifyLeavesADaemonAlone(t *testing.T) {
+	p := startPiped(t, "notify", `(setsid sh -c 'echo $$; exec sleep 1000' >&1 2>&- <&- &); cat`)
+	daemon := p.process(t)
+	p.awaitGuard(t)
+	if err := p.in.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if state, err := p.Process.Wait(); err != nil || state.ExitCode() != 0 {
+		t.Errorf("%v, %v", state, err)
+	}
+	if err := unix.PidfdSendSignal(daemon, unix.SIGKILL, nil, 0); err != nil {
+		t.Errorf("the daemon is gone: %v", err)
+	}
+	awaitEnd(t, daemon)
+}
+
+// A piped is a sandbox whose command talks to the test.
+type piped struct {
+	*exec.Cmd
+	in  io.WriteCloser
+	out *bufio.Reader
+}
+
+func startPiped(t *testing.T, mode, script string) *piped {
 	t.Helper()
-	n, err := strconv.Atoi(strings.TrimSpace(line))
+	p := &piped{Cmd: sandboxed(t, order{Mode: mode}, "sh", "-c", script)}
+	in, err := p.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return n
+	out, err := p.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.in, p.out = in, bufio.NewReader(out)
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Wait() })
+	return p
+}
+
+// process holds on to the process whose number is printed next.
+func (p *piped) process(t *testing.T) int {
+	t.Helper()
+	line, err := p.out.ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(line))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fd
+}
+
+// awaitGuard waits until there is a process beside the command.
+func (p *piped) awaitGuard(t *testing.T) {
+	t.Helper()
+	for end := time.Now().Add(deadline); time.Now().Before(end); {
+		lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", p.Process.Pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		children := 0
+		for _, list := range lists {
+			numbers, _ := os.ReadFile(list) // the thread may have ended
+			children += len(strings.Fields(string(numbers)))
+		}
+		if children == 2 {
+			return
+		}
+	}
+	t.Fatal("there is no guard")
+}
+
+// awaitEnd waits for the end of a process, and lets go of it.
+func awaitEnd(t *testing.T, process int) {
+	t.Helper()
+	n, err := 0, error(unix.EINTR)
+	for err == unix.EINTR {
+		n, err = unix.Poll([]unix.PollFd{{Fd: int32(process), Events: unix.POLLIN}}, int(deadline.Milliseconds()))
+	}
+	if n != 1 || err != nil {
+		t.Errorf("a process is still there: %v", err)
+	}
+	if err := unix.Close(process); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestNotifySaysWhatKilledItsCommand(t *testing.T) {
