@@ -35,7 +35,7 @@ The exit code is 0 if at least one mode works, and 1 if none does.`,
 			if err != nil {
 				return err
 			}
-			machine := patient{system: runtime.GOOS, now: time.Now(), built: builtAt(), probe: p.probe}
+			machine := patient{system: runtime.GOOS, now: time.Now(), built: builtAt(), musl: hasMusl(), probe: p.probe}
 			return errors.Join(diagnose(cmd.Context(), cmd.OutOrStdout(), machine, asJSON), p.close())
 		},
 	}
@@ -48,6 +48,7 @@ type patient struct {
 	system string // as in [runtime.GOOS]
 	now    time.Time
 	built  time.Time // when this program was; zero if that is not known
+	musl   bool      // whether its programs are linked with musl, as those of Alpine are
 	// probe runs a small command in a mode of run.
 	probe func(ctx context.Context, mode string) error
 }
@@ -124,11 +125,15 @@ func (d diagnosis) String() string {
 type modeFinding struct {
 	Mode  string `json:"mode"`
 	Works bool   `json:"works"`
+	But   string `json:"but,omitempty"`  // where it does, not for every program
 	Why   string `json:"why,omitempty"`  // where it does not
 	Mend  string `json:"mend,omitempty"` // likewise
 }
 
 func (m modeFinding) says() string {
+	if m.Works && m.But != "" {
+		return "works, but " + m.But
+	}
 	if m.Works {
 		return "works"
 	}
@@ -143,6 +148,9 @@ func (p patient) try(ctx context.Context, mode string) modeFinding {
 	err := p.probe(ctx, mode)
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
+	}
+	if err == nil && mode == "notify" && p.musl { // sandbox.Notify says why
+		return modeFinding{Mode: mode, Works: true, But: "programs linked with musl may need a second try to find a name, and find none on arm64"}
 	}
 	if err == nil {
 		return modeFinding{Mode: mode, Works: true}

@@ -112,6 +112,16 @@ func TestDoctorDoesNotWaitForAModeForEver(t *testing.T) {
 	}
 }
 
+func TestNotifyHasItsLimitsWithMusl(t *testing.T) {
+	p := machineOf("linux", nil)
+	p.musl = true
+	got := []string{p.try(t.Context(), "netns").says(), p.try(t.Context(), "notify").says()}
+	want := []string{"works", "works, but programs linked with musl may need a second try to find a name, and find none on arm64"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestRuntimesAreFoundByTheirVersions(t *testing.T) {
 	install(t, map[string]string{
 		"go":      "go version go1.26.8 linux/amd64",

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/fakeentra/fakeentra"
@@ -52,6 +53,12 @@ func (p *prober) probe(ctx context.Context, mode string) error {
 		return fmt.Errorf("a command that should have succeeded ended with the code %d", result.Status)
 	}
 	return err
+}
+
+// hasMusl looks for the loader of programs that are linked with musl.
+func hasMusl() bool {
+	loaders, _ := filepath.Glob("/lib/ld-musl-*.so.1")
+	return len(loaders) > 0
 }
 
 // obstacle takes apart why a mode does not work. Sandboxes say last, after a
