@@ -21,10 +21,9 @@ const (
 
 // A verdict is what becomes of a connection.
 type verdict struct {
-	proceed bool           // as if there were no sandbox
-	to      netip.AddrPort // elsewhere
-	errno   unix.Errno     // not at all
-	leak    bool           // and it was meant for a place outside
+	to    netip.AddrPort // elsewhere
+	errno unix.Errno     // not at all
+	leak  bool           // and it was meant for a place outside
 }
 
 // routes says where connections lead.
@@ -71,7 +70,7 @@ func (r *routes) decide(socketType int, a netip.AddrPort) verdict {
 		return verdict{to: r.http}
 	case stream && emulated:
 		return verdict{errno: unix.ECONNREFUSED}
-	case a.Addr() == metadataAddress: // as on a laptop
+	case emulated, a.Addr() == metadataAddress: // the latter as on a laptop
 		return verdict{errno: unix.ENETUNREACH}
 	}
 	return verdict{errno: unix.ENETUNREACH, leak: true}
