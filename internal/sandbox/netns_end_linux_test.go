@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -127,24 +129,9 @@ func TestNetnsKeepsTheMetadataServiceOfTheMachineAway(t *testing.T) {
 }
 
 func TestNetnsForwardsPortsOfThisMachine(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = io.WriteString(c, "HTTP/1.0 200 OK\r\n\r\nfrom outside")
-			_ = c.(*net.TCPConn).CloseWrite()
-			_, _ = io.Copy(io.Discard, c)
-			_ = c.Close()
-		}
-	}()
-	port := l.Addr().(*net.TCPAddr).Port
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "from outside") }))
+	defer server.Close()
+	port := server.Listener.Addr().(*net.TCPAddr).Port
 	url := fmt.Sprintf("get=http://127.0.0.1:%d/", port)
 	out, errs, _ := run(t, sandboxed(t, order{Mode: "netns", Forward: []int{port}}, "inside", url, url), nil)
 	if want := "from outside\nfrom outside\n"; out != want {
