@@ -280,3 +280,10 @@ func TestEnvironIsWholeAndCleansUp(t *testing.T) {
 		t.Errorf("a second Close: %v", err)
 	}
 }
+
+func TestJavaFindsATrustStoreInAFolderWithSpaces(t *testing.T) {
+	env := strings.Join(fakeentra.Doors{Proxy: "http://127.0.0.1:1"}.Environ(fakeentra.Certificates{TrustStore: "/a folder/t.jks"}), "\n")
+	if want := `-Djavax.net.ssl.trustStore="/a folder/t.jks" `; !strings.Contains(env, want) {
+		t.Errorf("environment %s, want %s", env, want)
+	}
+}

@@ -270,11 +270,20 @@ func (d Doors) javaOptions(files Certificates) string {
 	if err != nil || d.Proxy == "" || files.TrustStore == "" {
 		return ""
 	}
-	options := []string{"-Djavax.net.ssl.trustStore=" + files.TrustStore, "-Djavax.net.ssl.trustStorePassword=" + pki.JKSPassword, "-Dhttp.nonProxyHosts=localhost|127.*"}
+	options := []string{"-Djavax.net.ssl.trustStore=" + javaWord(files.TrustStore), "-Djavax.net.ssl.trustStorePassword=" + pki.JKSPassword, "-Dhttp.nonProxyHosts=localhost|127.*"}
 	for _, scheme := range []string{"http", "https"} {
 		options = append(options, "-D"+scheme+".proxyHost="+proxy.Hostname(), "-D"+scheme+".proxyPort="+proxy.Port())
 	}
 	return strings.Join(options, " ")
+}
+
+// javaWord quotes a word of JAVA_TOOL_OPTIONS that has white space in it, as
+// HotSpot reads them (Arguments::parse_options_buffer).
+func javaWord(s string) string {
+	if strings.ContainsAny(s, " \t") {
+		return `"` + s + `"`
+	}
+	return s
 }
 
 // connectable replaces the address that stands for all of this machine's in the
