@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,13 +27,26 @@ func (d *doors) open() error {
 		}
 	}
 	var err error
-	if d.dns, err = net.ListenPacket("udp4", "127.0.0.1:0"); err != nil {
+	if d.dns, err = openDNS(); err != nil {
 		return fmt.Errorf("cannot listen on a loopback address: %w", err)
 	}
 	if d.void, d.nowhere, err = openVoid(); err != nil {
 		return fmt.Errorf("cannot make a socket: %w", err)
 	}
 	return nil
+}
+
+// openDNS listens on the port of DNS servers where everybody may, as in Docker
+// (net.ipv4.ip_unprivileged_port_start), and on any other where not. Only the
+// former answers programs that see from which port an answer comes. The address
+// is one of this process, so that several do not meet.
+func openDNS() (net.PacketConn, error) {
+	pid := os.Getpid()
+	own := netip.AddrFrom4([4]byte{127, portDNS, byte(pid >> 8), byte(pid)})
+	if l, err := net.ListenPacket("udp4", netip.AddrPortFrom(own, portDNS).String()); err == nil {
+		return l, nil
+	}
+	return net.ListenPacket("udp4", "127.0.0.1:0")
 }
 
 // openVoid returns a socket whose peer is itself, so that the kernel refuses the

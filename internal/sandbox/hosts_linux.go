@@ -22,7 +22,7 @@ var wellKnown = []string{
 
 // hosts are the names in the /etc/hosts of programs with musl. Its resolver asks
 // DNS servers in a way that leaves nobody but the server to answer, and port 53
-// of this machine is not for everyone, but it looks into the file first.
+// is not for everyone (openDNS), but it looks into the file first.
 type hosts struct {
 	mu    sync.Mutex
 	asked []string // emulated names that a DNS server was asked for
@@ -81,8 +81,8 @@ func (s *switchboard) open(c *call) answer {
 		for _, name := range s.names() {
 			text += fmt.Sprintf("%v %s\n", worldAddress, name)
 		}
-	case "/etc/resolv.conf": // names that do not exist fail fast
-		text = "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"
+	case "/etc/resolv.conf": // questions that nobody can answer fail fast
+		text = fmt.Sprintf("nameserver %v\noptions timeout:1 attempts:1\n", s.routes.dnsUDP.Addr())
 	default:
 		return proceed
 	}

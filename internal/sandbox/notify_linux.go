@@ -28,9 +28,9 @@ import (
 //
 // What it cannot do: the trust stores of the machine stay as they are, so
 // certificates are trusted by variables alone, and by processes that may look
-// into /proc of this one. A program sees a loopback address as its peer. Those
-// linked with musl find emulated names that are not well known at the second
-// try only, and on arm64 none. 32-bit programs, and those that install a
+// into /proc of this one. A program sees a loopback address as its peer. Where
+// port 53 is reserved, programs linked with musl find emulated names that are
+// not well known at the second try only. On arm64 they find none. 32-bit programs, and those that install a
 // listener of their own, reach nothing. Datagrams that sendmsg(2) sends without
 // a connection go where they are sent.
 //

@@ -52,8 +52,7 @@ func TestNotifyServesOtherLanguages(t *testing.T) {
 			}
 			command := program.command(t)
 			for _, mode := range []string{"duplicate", "install"} {
-				cmd := sandboxed(t, order{Mode: mode}, command...)
-				out, errs, code := run(t, cmd, nil)
+				out, errs, code := run(t, sandboxed(t, order{Mode: mode}, command...), nil)
 				if diff := cmp.Diff(program.out, out); diff != "" || code != 0 {
 					t.Errorf("%s: exit code %d, standard error %q, output (-want +got):\n%s", mode, code, errs, diff)
 				}
@@ -70,6 +69,34 @@ func skipWithout(t *testing.T, program string) {
 		t.Fatalf("there is no %s on this machine", program)
 	}
 	t.Skipf("there is no %s on this machine", program)
+}
+
+// A user who may not listen on port 53 cannot be the DNS server of programs with
+// musl, but they find names in a file, at the second try if need be.
+func TestNotifyLeadsMuslWithoutADNSServer(t *testing.T) {
+	if _, err := exec.LookPath("musl-gcc"); err != nil {
+		skipWithout(t, "musl-gcc")
+	}
+	if runtime.GOARCH != "amd64" {
+		t.Skip("without open(2), musl cannot be led")
+	}
+	as := users()["nobody"]
+	folder, err := os.MkdirTemp("", "musl") // others may not look into t.TempDir
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = os.RemoveAll(folder) }()
+	if err := os.Chmod(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(folder, "get")
+	if out, err := exec.Command("musl-gcc", "-static", "-o", program, "testdata/get.c").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	out, errs, code := run(t, sandboxed(t, order{Mode: "notify"}, program, "login.example.com", "169.254.169.254", "www.example.org"), as)
+	if want := "login.example.com/c\n169.254.169.254/c\nno such host\n"; out != want || code != 0 {
+		t.Errorf("exit code %d, output %q, want %q; standard error %q", code, out, want, errs)
+	}
 }
 
 func always(command ...string) func(*testing.T) []string {

@@ -130,8 +130,8 @@ func (s *switchboard) connect(c *call) answer {
 }
 
 // sendto is sendto(2) with an address, which is the fifth argument: datagrams
-// of sockets that are not connected. There is no way to answer them under the
-// address that they were sent to.
+// of sockets that are not connected. Only the own DNS server can answer them
+// from the address that they were sent to.
 func (s *switchboard) sendto(c *call) answer {
 	address, a, ok := s.address(c, c.args[4], c.args[5])
 	if !ok {
@@ -139,7 +139,7 @@ func (s *switchboard) sendto(c *call) answer {
 	}
 	to, internet := address.addrPort()
 	switch {
-	case !internet || s.routes.local(to):
+	case !internet || s.routes.local(to) || to == s.routes.dnsUDP:
 		return proceed
 	case to.Port() == portDNS:
 		s.question(c)
