@@ -42,7 +42,7 @@ func Netns(ctx context.Context, w World, c Command) (Result, error) {
 		return Result{}, err
 	}
 	defer closeAll(published)
-	n, err := startNetns(ctx, w, c)
+	n, err := startNetns(w, c)
 	if err != nil {
 		return Result{}, err
 	}
@@ -97,7 +97,7 @@ type setupReport struct {
 	Maker  int           `json:",omitempty"` // process that makes sockets
 }
 
-func startNetns(ctx context.Context, w World, c Command) (*netns, error) {
+func startNetns(w World, c Command) (*netns, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a socket for the sandbox: %w", err)
@@ -116,7 +116,7 @@ func startNetns(ctx context.Context, w World, c Command) (*netns, error) {
 		Cloneflags:                 syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET | syscall.CLONE_NEWNS,
 		UidMappings:                sameIDs("/proc/self/uid_map", os.Geteuid()),
 		GidMappings:                sameIDs("/proc/self/gid_map", os.Getegid()),
-		GidMappingsEnableSetgroups: os.Geteuid() == 0,
+		GidMappingsEnableSetgroups: os.Geteuid() == 0 && kernelSays("/proc/self/setgroups", "allow"),
 		AmbientCaps:                []uintptr{unix.CAP_NET_ADMIN, unix.CAP_SYS_ADMIN, unix.CAP_NET_BIND_SERVICE},
 		Pdeathsig:                  syscall.SIGKILL,
 	}
@@ -126,12 +126,26 @@ func startNetns(ctx context.Context, w World, c Command) (*netns, error) {
 	}
 	_ = theirs.Close() // only the child holds it now: its end is the end of the socket
 	if err := n.setUp(w, c, contents); err != nil {
-		n.kill()
-		_ = n.child.Wait()
-		_ = unix.Close(n.parent)
-		return nil, err
+		return nil, n.giveUp(err)
 	}
-	return n, ctx.Err()
+	return n, nil
+}
+
+// errEnded is what a child says that says nothing.
+var errEnded = errors.New("it ended")
+
+// giveUp ends a child that could not be set up. One that was killed says nothing
+// of what is available.
+func (n *netns) giveUp(err error) error {
+	defer func() { _ = unix.Close(n.parent) }()
+	if !errors.Is(err, errEnded) {
+		n.kill()
+	}
+	_ = n.child.Wait()
+	if w, ok := n.child.ProcessState.Sys().(syscall.WaitStatus); ok && w.Signaled() && errors.Is(err, errEnded) {
+		return fmt.Errorf("the sandbox was killed while it was set up: %v", w.Signal())
+	}
+	return err
 }
 
 // childCommand is this program anew, which will become c. Variables that depend
@@ -218,7 +232,7 @@ func (n *netns) receive() (setupReport, []*os.File, error) {
 		return report, nil, err
 	}
 	if len(text) == 0 {
-		return report, nil, errors.New("it ended")
+		return report, nil, errEnded
 	}
 	return report, files, json.Unmarshal(text, &report)
 }
