@@ -151,7 +151,7 @@ func TestNotifyLeavesNoFamilyWhenItIsKilled(t *testing.T) {
 	for _, mode := range []string{"duplicate", "install"} {
 		p := startPiped(t, mode, `sleep 1000 & echo $!; (setsid sh -c 'echo $$; exec sleep 1000' &); exec sleep 1000`)
 		child, orphan := p.process(t), p.process(t)
-		p.awaitGuard(t)
+		awaitGuard(t, p.Process.Pid)
 		if err := p.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
@@ -164,7 +164,7 @@ func TestNotifyLeavesNoFamilyWhenItIsKilled(t *testing.T) {
 func TestNotifyLeavesADaemonAlone(t *testing.T) {
 	p := startPiped(t, "notify", `(setsid sh -c 'echo $$; exec sleep 1000' >&1 2>&- <&- &); cat`)
 	daemon := p.process(t)
-	p.awaitGuard(t)
+	awaitGuard(t, p.Process.Pid)
 	if err := p.in.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -221,11 +221,11 @@ func (p *piped) process(t *testing.T) int {
 	return fd
 }
 
-// awaitGuard waits until there is a process beside the command.
-func (p *piped) awaitGuard(t *testing.T) {
+// awaitGuard waits until a process has two children: a command and its guard.
+func awaitGuard(t *testing.T, pid int) {
 	t.Helper()
 	for end := time.Now().Add(deadline); time.Now().Before(end); {
-		lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", p.Process.Pid))
+		lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
 		if err != nil {
 			t.Fatal(err)
 		}
