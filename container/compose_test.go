@@ -1,6 +1,7 @@
 package container
 
 import (
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -12,8 +13,15 @@ func compose(args ...string) []string {
 	return append([]string{"docker", "compose", "--progress", "quiet", "--project-name", "fakeentra-" + tag}, args...)
 }
 
-func TestTheImageIsSmallAndWithoutRoot(t *testing.T) {
+func TestTheImage(t *testing.T) {
 	buildImages(t)
+	t.Run("is small and without root", isSmallAndWithoutRoot)
+	t.Run("leads a program to the cloud and leaves the machine alone, by Compose", leadsAProgramToTheCloud)
+	t.Run("needs no bridge, by Compose", needsNoBridge)
+	t.Run("takes the metadata address only where nothing else is", takesTheMetadataAddress)
+}
+
+func isSmallAndWithoutRoot(t *testing.T) {
 	const format = "{{.Config.User}} {{.Os}} {{len .RootFS.Layers}} {{.Config.Healthcheck.Test}}"
 	if diff := cmp.Diff("65532:65532 linux 2 [CMD /fakeentra health]\n", output(t, "docker", "image", "inspect", "--format", format, "fakeentra:"+tag)); diff != "" {
 		t.Errorf("image (-want +got):\n%s", diff)
@@ -26,8 +34,7 @@ func TestTheImageIsSmallAndWithoutRoot(t *testing.T) {
 	}
 }
 
-func TestComposeLeadsAProgramToTheCloudAndLeavesTheMachineAlone(t *testing.T) {
-	buildImages(t)
+func leadsAProgramToTheCloud(t *testing.T) {
 	machine := addresses(t)
 	before := machine()
 	afterwards(t, compose("down", "--volumes")...)
@@ -44,5 +51,32 @@ func TestComposeLeadsAProgramToTheCloudAndLeavesTheMachineAlone(t *testing.T) {
 	output(t, compose("down", "--volumes")...)
 	if diff := cmp.Diff(before, machine()); diff != "" {
 		t.Errorf("routes and addresses of the machine afterwards (-want +got):\n%s", diff)
+	}
+}
+
+func needsNoBridge(t *testing.T) {
+	networks := output(t, "docker", "network", "ls", "--quiet")
+	afterwards(t, compose("--profile", "no-bridge", "down", "--volumes")...)
+	if diff := cmp.Diff("2026/q1.csv\nq1.csv\nq2.csv\n", output(t, compose("run", "--rm", "-T", "client-without-bridge")...)); diff != "" {
+		t.Errorf("blobs (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(networks, output(t, "docker", "network", "ls", "--quiet")); diff != "" {
+		t.Errorf("networks while the cloud is up (-want +got):\n%s", diff)
+	}
+}
+
+func takesTheMetadataAddress(t *testing.T) {
+	const hint = "\nhint: --take-metadata-address is for containers without a network, as of docker run --network none --user 0 --cap-add NET_ADMIN\n"
+	for _, c := range []struct{ network, user, capability, want string }{
+		{"bridge", "0", "NET_ADMIN", "this network has the interface eth0, so it may be that of a machine"},
+		{"none", "0", "NET_BIND_SERVICE", "cannot add the address 169.254.169.254/32: operation not permitted"},
+		{"none", "65532", "NET_ADMIN", "cannot add the address 169.254.169.254/32: operation not permitted"},
+	} {
+		serve := exec.CommandContext(t.Context(), "docker", "run", "--rm", "--network", c.network, "--user", c.user, "--cap-drop", "ALL", "--cap-add", c.capability,
+			"fakeentra:"+tag, "serve", "--fresh-keys", "--take-metadata-address", "--https", "169.254.169.254:443")
+		out, err := serve.CombinedOutput()
+		if diff := cmp.Diff("fakeentra: cannot take the address 169.254.169.254: "+c.want+hint, string(out)); diff != "" || serve.ProcessState.ExitCode() != 1 {
+			t.Errorf("on %s as %s with %s: %v (-want +got):\n%s", c.network, c.user, c.capability, err, diff)
+		}
 	}
 }
