@@ -148,6 +148,7 @@ func TestNotifyKillsItsCommandWhenItIsKilled(t *testing.T) {
 // What the command has started, and what that has, even in another session and
 // with no parent left, is killed, too.
 func TestNotifyLeavesNoFamilyWhenItIsKilled(t *testing.T) {
+	needSetsid(t)
 	for _, mode := range []string{"duplicate", "install"} {
 		p := startPiped(t, mode, `sleep 1000 & echo $!; (setsid sh -c 'echo $$; exec sleep 1000' &); exec sleep 1000`)
 		child, orphan := p.process(t), p.process(t)
@@ -162,6 +163,7 @@ func TestNotifyLeavesNoFamilyWhenItIsKilled(t *testing.T) {
 
 // What is left when the command ends by itself is no concern of its sandbox.
 func TestNotifyLeavesADaemonAlone(t *testing.T) {
+	needSetsid(t)
 	p := startPiped(t, "notify", `(setsid sh -c 'echo $$; exec sleep 1000' >&1 2>&- <&- &); cat`)
 	daemon := p.process(t)
 	awaitGuard(t, p.Process.Pid)
@@ -175,6 +177,17 @@ func TestNotifyLeavesADaemonAlone(t *testing.T) {
 		t.Errorf("the daemon is gone: %v", err)
 	}
 	awaitEnd(t, daemon)
+}
+
+func needSetsid(t *testing.T) {
+	t.Helper()
+	if _, err := exec.LookPath("setsid"); err == nil {
+		return
+	}
+	if os.Getenv("FAKEENTRA_REQUIRE_ALL") != "" {
+		t.Fatal("setsid, of util-linux, is missing")
+	}
+	t.Skip("did without setsid, of util-linux")
 }
 
 // A piped is a sandbox whose command talks to the test.
