@@ -126,9 +126,9 @@ func (r *recorded) RoundTrip(req *http.Request) (*http.Response, error) {
 
 func TestLoopbackAndPassthroughHostsGoToTheNextTransport(t *testing.T) {
 	var next recorded
-	tr := &Transport{Router: newRouter(), Next: &next, Passthrough: func(h string) bool { return h == "login.windows.net" || h == "proxy.golang.org" }}
+	tr := &Transport{Router: newRouter(), Next: &next, Passthrough: func(h string) bool { return h == "login.windows.net" || h == "mirror.example.com" }}
 	client := &http.Client{Transport: tr}
-	want := []string{"localhost:8080", "127.0.0.2", "[::1]:1", "app.localhost", "LOGIN.windows.net", "proxy.golang.org"}
+	want := []string{"localhost:8080", "127.0.0.2", "[::1]:1", "app.localhost", "LOGIN.windows.net", "mirror.example.com"}
 	for _, host := range want {
 		if _, err := client.Get("http://" + host); err != nil {
 			t.Error(err)
