@@ -69,7 +69,7 @@ func TestServeSharesCertificatesForAsLongAsItLives(t *testing.T) {
 			t.Errorf("with the bundle in %s: %v", folder, err)
 		}
 		if err := s.process.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Skip(err) // this system cannot send it
+			t.Skipf("this system cannot send the signal: %v", err)
 		}
 		if err := s.process.Wait(); err != nil {
 			t.Errorf("%v; standard error:\n%s", err, s.stderr.String())

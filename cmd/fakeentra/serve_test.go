@@ -136,7 +136,7 @@ func TestServeEndsCleanlyWhenItIsTerminated(t *testing.T) {
 				t.Fatal(err)
 			}
 			if err := s.process.Process.Signal(sig); err != nil {
-				t.Skip(err) // this system cannot send it
+				t.Skipf("this system cannot send the signal: %v", err)
 			}
 			if s.stdout.Scan() {
 				t.Errorf("it prints %q", s.stdout.Text())
@@ -213,7 +213,7 @@ func openRequest(t *testing.T, door, target, host string) (net.Conn, *bufio.Read
 func (s *served) terminate(t *testing.T, door string) {
 	t.Helper()
 	if err := s.process.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Skip(err) // this system cannot send it
+		t.Skipf("this system cannot send the signal: %v", err)
 	}
 	for end := time.Now().Add(deadline); time.Now().Before(end); {
 		if _, err := http.Get(door); errors.Is(err, syscall.ECONNREFUSED) {
