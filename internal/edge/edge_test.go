@@ -156,6 +156,30 @@ func TestTableMatchesAsTheServicesDo(t *testing.T) {
 	}
 }
 
+func TestATableMatchesTheRestOfAPath(t *testing.T) {
+	table := NewTable(true, []Route{{Op: "whole", Path: "/"}, {Op: "tree", Method: "GET", Path: "/metadata/{category}/{path...}"}})
+	for path, want := range map[string]string{
+		"/metadata/instance":                "tree instance ",
+		"/metadata/instance/":               "tree instance ",
+		"/METADATA/instance/compute//name/": "tree instance compute/name",
+		"/metadata/instance/a%20b":          "tree instance a b",
+		"/":                                 "whole  ",
+		"/metadata":                         "nothing",
+	} {
+		got := "nothing"
+		u, err := url.Parse("http://h" + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if route, vars, _ := table.Match("GET", u); route != nil {
+			got = string(route.Op) + " " + vars["category"] + " " + vars["path"]
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
+	}
+}
+
 func TestWriteAndHTTPAgree(t *testing.T) {
 	for _, tc := range []struct {
 		method string

@@ -16,7 +16,8 @@ type Operation func(*Request) Response
 type Route struct {
 	Op     journal.Op
 	Method string // several are separated by a space; empty means any
-	// Path is matched segment by segment; {name} stands for any one segment.
+	// Path is matched segment by segment; {name} stands for any one segment,
+	// and {name...} at the end for any number of them.
 	// Services that find their operations by other means document the shape
 	// here, and a route for what fits nowhere has no path.
 	Path     string
@@ -46,6 +47,17 @@ type Table struct {
 type compiled struct {
 	Route
 	segments []string
+	rest     string // the variable that holds what follows the segments; "" if nothing may
+}
+
+func compile(r Route) compiled {
+	fixed, _, _ := strings.Cut(r.Path, "...}")
+	c := compiled{Route: r, segments: segments(fixed)}
+	if fixed != r.Path {
+		last := len(c.segments) - 1
+		c.segments, c.rest = c.segments[:last], strings.TrimPrefix(c.segments[last], "{")
+	}
+	return c
 }
 
 // NewTable returns a Table of routes. Routes without a path are left out.
@@ -53,7 +65,7 @@ func NewTable(fold bool, routes []Route) *Table {
 	t := &Table{Fold: fold}
 	for _, r := range routes {
 		if r.Path != "" {
-			t.routes = append(t.routes, compiled{r, segments(r.Path)})
+			t.routes = append(t.routes, compile(r))
 		}
 	}
 	return t
@@ -91,10 +103,17 @@ func (c *compiled) accepts(method string) bool {
 }
 
 func (c *compiled) match(path []string, fold bool) (Vars, bool) {
-	if len(path) != len(c.segments) {
+	if len(path) < len(c.segments) || len(path) > len(c.segments) && c.rest == "" {
 		return nil, false
 	}
 	var vars Vars
+	if c.rest != "" {
+		rest, err := url.PathUnescape(strings.Join(path[len(c.segments):], "/"))
+		if err != nil {
+			return nil, false
+		}
+		vars = Vars{c.rest: rest}
+	}
 	for i, want := range c.segments {
 		got, err := url.PathUnescape(path[i])
 		if err != nil {
