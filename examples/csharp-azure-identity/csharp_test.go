@@ -1,0 +1,18 @@
+// Package csharp tests the example.
+package csharp
+
+import (
+	"testing"
+
+	"github.com/fakeentra/fakeentra/internal/exampletest"
+)
+
+func TestMain(m *testing.M) {
+	exampletest.Main(m,
+		exampletest.Command("dotnet", "the .NET SDK 10 or later", "see https://dotnet.microsoft.com").NotInCI(),
+		exampletest.File("bin/Release/net10.0/ListBlobs.dll", "the program of examples/csharp-azure-identity", "examples/install"))
+}
+
+func TestListsBlobsUnderRun(t *testing.T) {
+	exampletest.ListsBlobs(t, exampletest.Modes, "dotnet", "bin/Release/net10.0/ListBlobs.dll")
+}

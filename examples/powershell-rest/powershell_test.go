@@ -1,0 +1,16 @@
+// Package powershell tests the example.
+package powershell
+
+import (
+	"testing"
+
+	"github.com/fakeentra/fakeentra/internal/exampletest"
+)
+
+func TestMain(m *testing.M) {
+	exampletest.Main(m, exampletest.Command("pwsh", "PowerShell 7.2 or later", "see https://learn.microsoft.com/powershell").NotInCI())
+}
+
+func TestListsBlobsUnderRun(t *testing.T) {
+	exampletest.ListsBlobs(t, exampletest.Modes, "pwsh", "-NoProfile", "-NonInteractive", "-File", "list-blobs.ps1")
+}
