@@ -67,9 +67,10 @@ func (c *Cloud) vouchedNames() []string {
 // Environ returns a whole environment, in the form of [os.Environ], in which an
 // unmodified child process behaves as if it ran on h. It is the environment of
 // this process, without the variables that lead Azure clients elsewhere, and
-// with a proxy and certificates. Assign it to the Env of an [exec.Cmd].
+// with a proxy, certificates and [Host.Variables]. Assign it to the Env of an
+// [exec.Cmd].
 //
-// The first call opens a loopback listener and writes the certificates to a
+// The first call opens loopback listeners and writes the certificates to a
 // temporary folder, which Close removes. It panics if either fails.
 //
 // [exec.Cmd]: https://pkg.go.dev/os/exec#Cmd
@@ -89,6 +90,10 @@ func (h *Host) environ(base []string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	variables, err := h.openEndpoint()
+	if err != nil {
+		return nil, err
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
@@ -102,7 +107,7 @@ func (h *Host) environ(base []string) ([]string, error) {
 			return nil, err
 		}
 	}
-	return extend(CleanEnviron(base), Doors{Proxy: c.proxies[h.name].url}.Environ(files)), nil
+	return extend(CleanEnviron(base), append(Doors{Proxy: c.proxies[h.name].url}.Environ(files), variables...)), nil
 }
 
 // extend adds variables to an environment. JAVA_TOOL_OPTIONS is a list of
@@ -210,7 +215,7 @@ func listen(h *Host, authority *pki.Authority) (*proxyListener, error) {
 		return nil, fmt.Errorf("cannot listen on a loopback address: %w", err)
 	}
 	p := &proxyListener{
-		Proxy: &door.Proxy{Router: h.cloud.router, Authority: authority, Host: h.name, NoMetadata: h.Source() == NoSource},
+		Proxy: &door.Proxy{Router: h.cloud.router, Authority: authority, Host: h.name, NoMetadata: !h.Source().HasMetadata()},
 		url:   "http://" + l.Addr().String(), done: make(chan error, 1),
 	}
 	go func() { p.done <- p.Serve(l) }()
@@ -301,7 +306,7 @@ func connectable(door string) string {
 // to another identity.
 var misleading = []string{
 	"ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "REQUEST_METHOD",
-	"IDENTITY_ENDPOINT", "IDENTITY_HEADER", "IDENTITY_SERVER_THUMBPRINT", "IMDS_ENDPOINT", "MSI_ENDPOINT", "MSI_SECRET",
+	"IDENTITY_ENDPOINT", "IDENTITY_HEADER", "IDENTITY_SERVER_THUMBPRINT", "IDENTITY_API_VERSION", "IMDS_ENDPOINT", "MSI_ENDPOINT", "MSI_SECRET",
 	"DEFAULT_IDENTITY_CLIENT_ID", "AZURE_POD_IDENTITY_AUTHORITY_HOST", "AZURE_AUTHORITY_HOST", "AZURE_REGIONAL_AUTHORITY_NAME", "MSAL_FORCE_REGION", "AZURE_FEDERATED_TOKEN_FILE",
 	"NODE_USE_ENV_PROXY", "NODE_EXTRA_CA_CERTS", "DENO_CERT", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
 }

@@ -2,6 +2,7 @@ package fakeentra
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -52,6 +53,8 @@ type Cloud struct {
 	hosts        []string                      // in the order they were added
 	authority    *pki.Authority
 	proxies      map[string]*proxyListener // of Host.Environ, by host
+	endpoints    map[string]*endpoint      // of Host.Environ, by host
+	pinned       *tls.Certificate          // of the endpoint at Service Fabric, since its first use
 	certificates string                    // folder of CertificateFiles, since its first use
 	closed       bool
 }
@@ -143,7 +146,7 @@ func (c *Cloud) wire() {
 	c.directory = directory.New(env.TokenExchangeAudience)
 	c.issuers = issuer.New()
 	c.sts = sts.New(sts.Config{Environment: env, Directory: c.directory, Ring: c.ring, Fetch: c.fetch, Era: c.era(), Lifetimes: c.lifetimes, Seed: c.seed})
-	c.imds = imds.New(c.directory, identityIssuer{c.sts})
+	c.imds = imds.New(imds.Config{Directory: c.directory, Issuer: identityIssuer{c.sts}, Seed: c.seed})
 	c.blob = blob.New(blob.Config{Environment: env, Directory: c.directory, Keys: c.ring, Seed: c.seed})
 	c.router = door.NewRouter(&edge.Edge{Clock: c.clock, Journal: c.journal, Faults: c.faults, Seed: c.seed})
 	c.router.Handle(c.imds, metadataHost)
@@ -345,12 +348,12 @@ func (c *Cloud) Close() error {
 	c.mu.Lock()
 	already := c.closed
 	c.closed = true
-	proxies, certificates := c.proxies, c.certificates
+	proxies, endpoints, certificates := c.proxies, c.endpoints, c.certificates
 	c.mu.Unlock()
 	if already {
 		return nil
 	}
-	err := closeProxies(proxies)
+	err := errors.Join(closeProxies(proxies), closeEndpoints(endpoints))
 	if certificates != "" {
 		err = errors.Join(err, os.RemoveAll(certificates))
 	}

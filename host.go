@@ -16,8 +16,19 @@ type Source = imds.Source
 
 // The sources.
 const (
-	IMDS     = imds.IMDS     // a virtual machine with 169.254.169.254
-	NoSource = imds.NoSource // a laptop: 169.254.169.254 does not answer
+	IMDS          = imds.IMDS          // a virtual machine with 169.254.169.254
+	AppService    = imds.AppService    // a web app
+	Functions     = imds.Functions     // a function app
+	ContainerApps = imds.ContainerApps // a container app
+	Arc           = imds.Arc           // a machine elsewhere with the agent of Azure Arc
+	ServiceFabric = imds.ServiceFabric // an application in a Service Fabric cluster
+	CloudShell    = imds.CloudShell    // a session of Cloud Shell
+	AzureML       = imds.AzureML       // a compute of Azure Machine Learning
+
+	AKS            = imds.AKS            // a pod with workload identity
+	GitHub         = imds.GitHub         // a runner of GitHub Actions
+	AzurePipelines = imds.AzurePipelines // an agent of Azure Pipelines
+	NoSource       = imds.NoSource       // a laptop: 169.254.169.254 does not answer
 )
 
 // A Host is an Azure compute resource, or a laptop, on which the code under test
@@ -27,9 +38,16 @@ type Host struct {
 	name  string
 }
 
+// A HostOption makes a host differ from what is usual at its source.
+type HostOption func(*imds.Host)
+
 // AddHost adds a place where code can run.
-func (c *Cloud) AddHost(name string, s Source) *Host {
-	must(c.addHost(imds.Host{Name: name, Source: s, ResourceID: scenario.HostResourceID(c.seed, "", name), Environment: c.environment}))
+func (c *Cloud) AddHost(name string, s Source, opts ...HostOption) *Host {
+	h := imds.Host{Name: name, Source: s, ResourceID: scenario.HostResourceID(string(s), c.seed, "", name), Environment: c.environment}
+	for _, change := range opts {
+		change(&h)
+	}
+	must(c.addHost(h))
 	return &Host{c, name}
 }
 
@@ -80,7 +98,7 @@ func (h *Host) Assign(ms ...*ManagedIdentity) *Host {
 // and the Azure SDK for Go take one.
 func (h *Host) Client() *http.Client {
 	return &http.Client{Transport: &door.Transport{
-		Router: h.cloud.router, Host: h.name, NoMetadata: h.Source() == NoSource, Passthrough: h.cloud.passesThrough,
+		Router: h.cloud.router, Host: h.name, NoMetadata: !h.Source().HasMetadata(), Endpoint: h.Endpoint(), Passthrough: h.cloud.passesThrough,
 	}}
 }
 

@@ -57,7 +57,7 @@ func identify(s *scenario.Scenario) []identified {
 		add("issuer", i.Name, property{"url", i.URL})
 	}
 	for _, h := range s.Hosts {
-		if h.Source == scenario.SourceNone {
+		if !scenario.HandsOut(h.Source) {
 			add("host", h.Name, property{"identities", "none: it has no managed identity endpoint"})
 			continue
 		}

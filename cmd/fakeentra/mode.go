@@ -28,14 +28,14 @@ type way struct {
 const auto = "auto"
 
 // ways returns all there are, the most complete one first.
-func ways(cloud *fakeentra.Cloud, host string) []way {
-	return []way{{"netns", sandbox.Netns}, {"notify", sandbox.Notify}, {"proxy", proxied(cloud, host)}}
+func (s *sandboxed) ways(cloud *fakeentra.Cloud, host string) []way {
+	return []way{{"netns", sandbox.Netns}, {"notify", sandbox.Notify}, {"proxy", s.proxied(cloud, host)}}
 }
 
 // modeNames are what --mode can be.
 func modeNames() []string {
 	names := []string{auto}
-	for _, m := range ways(nil, "") {
+	for _, m := range new(sandboxed).ways(nil, "") {
 		names = append(names, m.name)
 	}
 	return names
@@ -47,6 +47,7 @@ type sandboxed struct {
 	verbose          bool
 	failOnLeak       bool
 	forward, publish []int
+	egress           egress
 }
 
 func (s *sandboxed) flags(cmd *cobra.Command) {
@@ -54,6 +55,7 @@ func (s *sandboxed) flags(cmd *cobra.Command) {
 	f.StringVar(&s.mode, "mode", auto, "`MODE` of leading the command to the cloud: "+strings.Join(modeNames(), ", "))
 	f.IntSliceVar(&s.forward, "forward", nil, "let the command reach a `PORT` of this machine's loopback, as PORT of its own; several are separated by commas")
 	f.IntSliceVar(&s.publish, "publish", nil, "let this machine reach a `PORT` of the command's loopback, as PORT of its own")
+	s.egress.flags(cmd)
 	f.BoolVar(&s.failOnLeak, "fail-on-leak", false, "fail when the command asked for a host outside the cloud")
 	f.BoolVarP(&s.verbose, "verbose", "v", false, "say which mode was taken, and why others were not")
 	complete(cmd, "mode", modeNames, cobra.ShellCompDirectiveNoFileComp)
@@ -80,13 +82,14 @@ func (s *sandboxed) check() error {
 			taken[port] = "by " + list.flag
 		}
 	}
-	return nil
+	return s.egress.check()
 }
 
 // enter runs a command in the mode that was asked for, or in the first one that
 // this machine permits.
 func (s *sandboxed) enter(ctx context.Context, w io.Writer, cloud *fakeentra.Cloud, host string, c sandbox.Command) (sandbox.Result, error) {
 	c.Forward, c.Publish = s.forward, s.publish
+	c.Egress, c.Dial = s.egress.hosts, s.egress.dial
 	c.Env = fakeentra.CleanEnviron(os.Environ())
 	c.Environ = func(ca, bundle string) []string {
 		return fakeentra.Doors{}.Environ(fakeentra.Certificates{CA: ca, Bundle: bundle})
@@ -97,11 +100,11 @@ func (s *sandboxed) enter(ctx context.Context, w io.Writer, cloud *fakeentra.Clo
 			return cloud.ServeOn(ctx, host, https, http)
 		},
 		CA:       cloud.CAPEM(),
-		Metadata: cloud.Host(host).Source() != fakeentra.NoSource,
+		Metadata: cloud.Host(host).Source().HasMetadata(),
 	}
 	var result sandbox.Result
 	var err error
-	for _, m := range ways(cloud, host) {
+	for _, m := range s.ways(cloud, host) {
 		if s.mode != auto && s.mode != m.name {
 			continue
 		}
@@ -130,12 +133,12 @@ func (s *sandboxed) say(w io.Writer, mode string, err error) {
 // proxied returns the mode that works on every system: variables lead the
 // command to a proxy, and nothing but its own good will keeps it there. Its
 // network is that of the machine, so there are no ports to connect.
-func proxied(cloud *fakeentra.Cloud, host string) func(context.Context, sandbox.World, sandbox.Command) (sandbox.Result, error) {
+func (s *sandboxed) proxied(cloud *fakeentra.Cloud, host string) func(context.Context, sandbox.World, sandbox.Command) (sandbox.Result, error) {
 	return func(_ context.Context, _ sandbox.World, c sandbox.Command) (sandbox.Result, error) {
 		if _, err := cloud.CertificateFiles(); err != nil {
 			return sandbox.Result{}, err
 		}
-		c.Env = cloud.Host(host).Environ()
+		c.Env = s.egress.pass(cloud.Host(host).Environ())
 		status, err := sandbox.Run(c)
 		return sandbox.Result{Status: status}, err
 	}

@@ -9,15 +9,6 @@ import (
 	"github.com/fakeentra/fakeentra/emulator/environment"
 )
 
-// A Source is the way a host hands out managed identity tokens.
-type Source string
-
-// The sources that exist.
-const (
-	IMDS     Source = "imds" // a virtual machine with the Instance Metadata Service
-	NoSource Source = "none" // a laptop: 169.254.169.254 does not answer
-)
-
 // A Host is an Azure compute resource, or a laptop, on which code pretends to
 // run.
 type Host struct {
@@ -28,13 +19,17 @@ type Host struct {
 	// Environment is the national cloud that instance metadata names; the zero
 	// value stands for the public cloud.
 	Environment environment.Environment
+	Machine     Machine // what else instance metadata tells
 }
 
 // AddHost adds a host without identities. It fails when the name is empty or
 // taken, or when the source does not exist.
 func (s *Service) AddHost(h Host) error {
-	if h.Source != IMDS && h.Source != NoSource {
-		return fmt.Errorf("host %q: there is no source %q; expected %s or %s", h.Name, h.Source, IMDS, NoSource)
+	if _, known := h.Source.place(); !known {
+		return fmt.Errorf("host %q: there is no source %q; expected one of %v", h.Name, h.Source, Sources())
+	}
+	if err := h.Machine.check(); err != nil {
+		return fmt.Errorf("host %q: %w", h.Name, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

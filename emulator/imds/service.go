@@ -1,6 +1,7 @@
 // Package imds emulates the endpoints that hand out tokens of managed
 // identities. Which one answers depends on the host that asks: a virtual
-// machine has the Instance Metadata Service at 169.254.169.254.
+// machine has the Instance Metadata Service at 169.254.169.254, other places an
+// endpoint on their loopback interface that environment variables name.
 //
 // Sources that comments and tables name in short: vm-token is Microsoft's page
 // "How to use managed identities for Azure resources on an Azure VM to acquire
@@ -57,6 +58,7 @@ type Refusal interface {
 type Service struct {
 	directory *directory.Directory
 	issuer    Issuer
+	seed      string
 	tables    map[Source]*edge.Table // the sources that answer at all
 	routes    []edge.Route
 	fallback  edge.Route
@@ -69,10 +71,16 @@ type Service struct {
 
 var _ edge.Service = (*Service)(nil)
 
-// New returns a Service without hosts. Identities are looked up in d at every
-// request; their tokens come from issuer.
-func New(d *directory.Directory, issuer Issuer) *Service {
-	s := &Service{directory: d, issuer: issuer}
+// A Config says what a [Service] relies on. Directory and Issuer must be set.
+type Config struct {
+	Directory *directory.Directory // identities are looked up in it at every request
+	Issuer    Issuer               // mints their tokens
+	Seed      string               // secrets of hosts are derived from it
+}
+
+// New returns a Service without hosts.
+func New(c Config) *Service {
+	s := &Service{directory: c.Directory, issuer: c.Issuer, seed: c.Seed}
 	vm := s.vmRoutes()
 	s.tables = map[Source]*edge.Table{IMDS: edge.NewTable(true, vm)}
 	s.fallback = edge.Route{Op: "imds.unknown", Do: s.unknown, Fidelity: edge.Approximate, Source: "Microsoft: Azure Instance Metadata Service, Errors and debugging; IMDS swagger 2023-07-01 for the form of the body"}
@@ -87,17 +95,28 @@ func (s *Service) Routes() []edge.Route { return s.routes }
 // Resolve finds the operation that a request asks for at its host's source.
 func (s *Service) Resolve(r *edge.Request) *edge.Route {
 	if table := s.tableOf(r); table != nil {
-		if route, _, _ := table.Match(r.Method, r.URL); route != nil {
+		if route, vars, _ := table.Match(r.Method, r.URL); route != nil {
+			r.Vars = vars
 			return route
 		}
 	}
 	return &s.fallback
 }
 
+// metadataHost is where the Instance Metadata Service answers. Everything else
+// that leads here is the address of the host's own endpoint, whatever it is.
+const metadataHost = "169.254.169.254"
+
 // tableOf returns nil when nothing answers at the calling host.
 func (s *Service) tableOf(r *edge.Request) *edge.Table {
 	host, _ := s.Host(r.Caller.Host)
-	return s.tables[host.Source]
+	if r.URL.Hostname() != metadataHost {
+		return s.tables[host.Source]
+	}
+	if host.Source.HasMetadata() {
+		return s.tables[IMDS]
+	}
+	return nil
 }
 
 // unknown answers what fits no operation.

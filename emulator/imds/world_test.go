@@ -111,7 +111,7 @@ func newWorld(t testing.TB) *world {
 	}
 	iss := &issuer{directory: d, ring: token.NewRing(pool.From(0)), lifetime: 24 * time.Hour}
 	c := &stopped{epoch}
-	w := &world{Service: New(d, iss), issuer: iss, clock: c}
+	w := &world{Service: New(Config{Directory: d, Issuer: iss, Seed: "test"}), issuer: iss, clock: c}
 	w.edge = &edge.Edge{Clock: c, Journal: journal.New(journal.Limits{}), Faults: &fault.Plan{}, Seed: "test"}
 	w.populate(t)
 	return w

@@ -29,6 +29,10 @@ type Transport struct {
 	Host   string // the emulated host that calls
 	// NoMetadata makes 169.254.169.254 refuse connections, as on a laptop.
 	NoMetadata bool
+	// Endpoint is the loopback authority, such as localhost:40342, at which the
+	// managed identity endpoint of the host answers. Empty means none. Loopback
+	// addresses with the same port are the same to it.
+	Endpoint string
 	// Passthrough names more hosts, without a port, that Next may reach. They
 	// are not emulated even if the Router knows them. Nil means none.
 	Passthrough func(hostname string) bool
@@ -47,7 +51,9 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	hostname := canonical(req.URL.Hostname())
-	if edge.Loopback(hostname) || (t.Passthrough != nil && t.Passthrough(hostname)) {
+	if edge.Loopback(hostname) && t.isEndpoint(req.URL.Port()) {
+		hostname = metadata
+	} else if edge.Loopback(hostname) || (t.Passthrough != nil && t.Passthrough(hostname)) {
 		return t.next().RoundTrip(req)
 	}
 	if err := req.Context().Err(); err != nil {
@@ -55,7 +61,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	resp, err := t.emulate(req, hostname)
-	if t.NoMetadata && hostname == metadata && req.Context().Err() == nil {
+	if t.NoMetadata && canonical(req.URL.Hostname()) == metadata && req.Context().Err() == nil {
 		return nil, refused(req.URL) // whatever the answer: the attempt is on record
 	}
 	return resp, err
@@ -66,6 +72,12 @@ func (t *Transport) next() http.RoundTripper {
 		return t.Next
 	}
 	return http.DefaultTransport
+}
+
+// isEndpoint reports whether a port of the loopback interface is the endpoint's.
+func (t *Transport) isEndpoint(port string) bool {
+	_, own, err := net.SplitHostPort(t.Endpoint)
+	return err == nil && port == own
 }
 
 // check refuses what http.Transport refuses too.
@@ -102,7 +114,7 @@ func refused(u *url.URL) error {
 	}
 }
 
-// emulate has a service answer, and shows the answer as a connection would.
+// emulate has the service for a host name answer, and shows the answer as a connection would.
 func (t *Transport) emulate(req *http.Request, hostname string) (*http.Response, error) {
 	known := t.Router.Knows(hostname)
 	in, err := received(req)
@@ -113,7 +125,7 @@ func (t *Transport) emulate(req *http.Request, hostname string) (*http.Response,
 	defer func() { _ = in.Body.Close() }()
 	stop := context.AfterFunc(req.Context(), func() { _ = in.Body.Close() }) // a body may be waiting for data
 	defer stop()
-	resp, err := t.Router.Serve(edge.Caller{Host: t.Host, TLS: req.URL.Scheme == "https"}, in)
+	resp, err := t.Router.serve(hostname, edge.Caller{Host: t.Host, TLS: req.URL.Scheme == "https"}, in)
 	switch {
 	case req.Context().Err() != nil:
 		return nil, req.Context().Err()
@@ -126,7 +138,7 @@ func (t *Transport) emulate(req *http.Request, hostname string) (*http.Response,
 	}
 	out := resp.HTTP(req)
 	if req.URL.Scheme == "https" {
-		out.TLS = &tls.ConnectionState{Version: tls.VersionTLS13, HandshakeComplete: true, ServerName: hostname}
+		out.TLS = &tls.ConnectionState{Version: tls.VersionTLS13, HandshakeComplete: true, ServerName: canonical(req.URL.Hostname())}
 	}
 	return out, nil
 }

@@ -117,7 +117,8 @@ var credentials = byName("a federated identity credential", nil, "", recordOf(
 ))
 
 var host = recordOf(
-	key{"source", &shape{kind: text, choices: []string{SourceIMDS, SourceNone}, excuse: "which is not emulated yet", expected: "imds or none"}, true},
+	key{"source", choice(SourceIMDS, SourceAppService, SourceFunctions, SourceContainerApps, SourceArc, SourceServiceFabric, SourceCloudShell, SourceAzureML,
+		SourceAKS, SourceGitHub, SourceAzurePipelines, SourceNone), true},
 	key{"tenant", reference, false},
 	key{"resource-id", resource, false},
 	key{"identities", listOf(reference, 0, "a list of managed identities"), false},

@@ -10,8 +10,8 @@ func (b *builder) host(v *value) Host {
 	}
 	if len(identities) > 0 {
 		h.Tenant = identities[0].tenant
-		if h.Source == SourceNone && !v.broken {
-			b.found.add(v.get("identities").spot, "%s has identities and source: none, which hands out no tokens; expected source: imds, or no identities", v.name)
+		if !HandsOut(h.Source) && !v.broken {
+			b.found.add(v.get("identities").spot, "%s has identities and source: %s, which hands out no tokens; expected source: imds, or no identities", v.name, h.Source)
 		}
 	}
 	if spelled := v.get("tenant"); spelled != nil {
@@ -52,8 +52,8 @@ func (b *builder) hostResource(h Host, v *value) directory.ResourceID {
 	switch spelled := v.get("resource-id"); {
 	case spelled != nil:
 		id = b.expand(spelled)
-	case h.Source != SourceNone && h.Tenant != "":
-		id = string(HostResourceID(b.out.Seed, h.Tenant, h.Name))
+	case h.Tenant != "":
+		id = string(HostResourceID(h.Source, b.out.Seed, h.Tenant, h.Name))
 	}
 	if e := b.one(kindHost, h.Name); e != nil && id != "" {
 		e.properties["resource-id"] = id

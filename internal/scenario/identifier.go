@@ -61,10 +61,23 @@ func ManagedIdentityResourceID(seed, tenant, identity string) directory.Resource
 		"/resourcegroups/fakeentra/providers/Microsoft.ManagedIdentity/userAssignedIdentities/" + identity)
 }
 
-// HostResourceID returns the identifier of a host as a virtual machine.
-func HostResourceID(seed, tenant, host string) directory.ResourceID {
+// hostTypes are the types of hosts as Azure resources. Where code runs within a
+// larger resource, that one has the name of the resource group.
+var hostTypes = map[string]string{
+	SourceIMDS: "Microsoft.Compute/virtualMachines/", SourceAKS: "Microsoft.ContainerService/managedClusters/",
+	SourceAppService: "Microsoft.Web/sites/", SourceFunctions: "Microsoft.Web/sites/", SourceContainerApps: "Microsoft.App/containerApps/",
+	SourceArc: "Microsoft.HybridCompute/machines/", SourceServiceFabric: "Microsoft.ServiceFabric/managedclusters/fakeentra/applications/",
+	SourceAzureML: "Microsoft.MachineLearningServices/workspaces/fakeentra/computes/",
+}
+
+// HostResourceID returns the identifier of a host as an Azure resource. It is
+// empty for a source that is none, such as a laptop.
+func HostResourceID(source, seed, tenant, host string) directory.ResourceID {
+	if hostTypes[source] == "" {
+		return ""
+	}
 	return directory.ResourceID("/subscriptions/" + SubscriptionID(seed, tenant) +
-		"/resourceGroups/fakeentra/providers/Microsoft.Compute/virtualMachines/" + host)
+		"/resourceGroups/fakeentra/providers/" + hostTypes[source] + host)
 }
 
 // StorageAccountResourceID returns the identifier of a storage account.

@@ -40,7 +40,7 @@ func (s *Scenario) LintAt(now time.Time) []Warning {
 		}
 	}
 	for _, h := range s.Hosts {
-		if h.Source != SourceNone && len(h.Identities) == 0 {
+		if HandsOut(h.Source) && len(h.Identities) == 0 {
 			l.warn("hosts."+h.Name, "host-without-identity", "%s has no managed identity, so its token endpoint refuses every request; list one under identities, or say source: none", h.Name)
 		}
 	}

@@ -154,8 +154,8 @@ func TestProblemsWithNamesNameBothPlaces(t *testing.T) {
 
 func TestProblemsWithHostsAccountsAndFaults(t *testing.T) {
 	for name, tc := range map[string]struct{ in, want string }{
-		"no source":          {"fakeentra: 1\nhosts:\n  vm1: {}", `f.yaml:3: vm1 has no "source"; expected imds or none`},
-		"source of tomorrow": {"fakeentra: 1\nhosts:\n  vm1: {source: arc}", `f.yaml:3: source is "arc", which is not emulated yet; expected imds or none`},
+		"no source":          {"fakeentra: 1\nhosts:\n  vm1: {}", `f.yaml:3: vm1 has no "source"; expected imds, appservice, functions, containerapps, arc, servicefabric, cloudshell, azureml, aks, github, azurepipelines or none`},
+		"source of tomorrow": {"fakeentra: 1\nhosts:\n  vm1: {source: batch}", `f.yaml:3: source is "batch"; expected imds, appservice, functions, containerapps, arc, servicefabric, cloudshell, azureml, aks, github, azurepipelines or none`},
 		"nobody's host":      {with("hosts:\n  vm1: {source: imds, identities: [exporter]}"), `f.yaml:4: there is no managed identity "exporter"; expected agent`},
 		"identity twice":     {with("hosts:\n  vm1: {source: imds, identities: [agent, agent]}"), `f.yaml:4: identities[1] is "agent" again, as in line 4; expected it once`},
 		"laptop's identity":  {with("hosts:\n  vm1: {source: none, identities: [agent]}"), `f.yaml:4: vm1 has identities and source: none, which hands out no tokens; expected source: imds, or no identities`},

@@ -9,6 +9,7 @@ package scenario
 
 import (
 	"crypto/x509"
+	"slices"
 	"time"
 
 	"github.com/fakeentra/fakeentra/emulator/directory"
@@ -139,11 +140,29 @@ type Issuer struct {
 	URL  string // the iss claim, letter by letter
 }
 
-// The sources of managed identity tokens that a host can have.
+// The sources of managed identity tokens that a host can have. Those from
+// SourceAKS on hand out none.
 const (
-	SourceIMDS = "imds" // a virtual machine with 169.254.169.254
-	SourceNone = "none" // a laptop: 169.254.169.254 does not answer
+	SourceIMDS          = "imds" // a virtual machine with 169.254.169.254
+	SourceAppService    = "appservice"
+	SourceFunctions     = "functions"
+	SourceContainerApps = "containerapps"
+	SourceArc           = "arc"
+	SourceServiceFabric = "servicefabric"
+	SourceCloudShell    = "cloudshell"
+	SourceAzureML       = "azureml"
+
+	SourceAKS            = "aks"
+	SourceGitHub         = "github"
+	SourceAzurePipelines = "azurepipelines"
+	SourceNone           = "none" // a laptop: 169.254.169.254 does not answer
 )
+
+// HandsOut reports whether a source has an endpoint for tokens of managed
+// identities.
+func HandsOut(source string) bool {
+	return !slices.Contains([]string{SourceAKS, SourceGitHub, SourceAzurePipelines, SourceNone}, source)
+}
 
 // A Host is a place where code runs.
 type Host struct {

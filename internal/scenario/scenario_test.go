@@ -198,7 +198,7 @@ func TestTenantsIdentitiesAndConsentArriveInTheScenario(t *testing.T) {
 	})
 	equal(t, "the hosts", s.Hosts, []Host{
 		{Name: "vm1", Line: 51, Source: SourceIMDS, Tenant: "contoso", ResourceID: vm, Identities: []string{"agent", "machine"}},
-		{Name: "vm2", Line: 52, Source: SourceIMDS, Tenant: "fabrikam", ResourceID: HostResourceID("everything", "fabrikam", "vm2")},
+		{Name: "vm2", Line: 52, Source: SourceIMDS, Tenant: "fabrikam", ResourceID: HostResourceID(SourceIMDS, "everything", "fabrikam", "vm2")},
 		{Name: "laptop", Line: 53, Source: SourceNone},
 	})
 }

@@ -234,7 +234,7 @@ func TestSchemaAndParserRefuseTheSameMistakes(t *testing.T) {
 		"no domains":          "fakeentra: 1\ntenants: {contoso: {domains: []}}",
 		"yes for true":        "fakeentra: 1\ntenants: {contoso: {applications: {exporter: {public-client: yes}}}}",
 		"host without source": "fakeentra: 1\nhosts: {vm1: {}}",
-		"source of tomorrow":  "fakeentra: 1\nhosts: {vm1: {source: arc}}",
+		"source of tomorrow":  "fakeentra: 1\nhosts: {vm1: {source: batch}}",
 		"issuer without TLS":  "fakeentra: 1\nissuers: {github: {url: 'http://example.com'}}",
 		"account name":        "fakeentra: 1\ntenants: {t: {}}\nstorage-accounts: {Data: {}}",
 		"container name":      "fakeentra: 1\ntenants: {t: {}}\nstorage-accounts: {data: {containers: {a--b: {}}}}",

@@ -93,7 +93,7 @@ func (b *builder) identityResource(e *entity) directory.ResourceID {
 		return host.ResourceID
 	}
 	if systemAssigned(e.from) {
-		return HostResourceID(b.out.Seed, e.tenant, e.name)
+		return HostResourceID(SourceIMDS, b.out.Seed, e.tenant, e.name)
 	}
 	return ManagedIdentityResourceID(b.out.Seed, e.tenant, e.name)
 }
