@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/fakeentra/fakeentra/internal/door"
@@ -99,6 +100,12 @@ func (c *Cloud) ServeOn(ctx context.Context, host string, https, http net.Listen
 // login endpoint or of a storage account that was added. Letter case does not
 // matter. It may be called from several goroutines.
 func (c *Cloud) Knows(hostname string) bool { return c.router.Knows(hostname) }
+
+// Names returns the host names that the cloud answers for, sorted. It leaves out
+// IP addresses, and regional login hosts, which are too many: ask [Cloud.Knows].
+func (c *Cloud) Names() []string {
+	return slices.DeleteFunc(c.router.Names(), func(name string) bool { return net.ParseIP(name) != nil })
+}
 
 // defaultHost is the host that clients of a listener seem to run on.
 func (c *Cloud) defaultHost(name string) (string, error) {

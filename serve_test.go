@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/fakeentra/fakeentra"
 	"github.com/fakeentra/fakeentra/emulator/control"
 	"github.com/fakeentra/fakeentra/emulator/fault"
@@ -214,5 +216,14 @@ func TestKnowsIsWhatTheCloudAnswersFor(t *testing.T) {
 		if got := w.Knows(name); got != want {
 			t.Errorf("Knows(%q) is %v, want %v", name, got, want)
 		}
+	}
+}
+
+func TestNamesAreTheHostNamesThatTheCloudAnswersFor(t *testing.T) {
+	w := newWorld(t)
+	w.AddIssuer("https://ci.example/oidc")
+	want := []string{"ci.example", "contosodata.blob.core.windows.net", "login.microsoft.com", "login.microsoftonline.com", "login.windows.net", "sts.windows.net"}
+	if diff := cmp.Diff(want, w.Names()); diff != "" {
+		t.Errorf("names (-want +got):\n%s", diff)
 	}
 }

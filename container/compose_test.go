@@ -18,7 +18,7 @@ func TestTheImage(t *testing.T) {
 	t.Run("is small and without root", isSmallAndWithoutRoot)
 	t.Run("leads a program to the cloud and leaves the machine alone, by Compose", leadsAProgramToTheCloud)
 	t.Run("needs no bridge, by Compose", needsNoBridge)
-	t.Run("takes the metadata address only where nothing else is", takesTheMetadataAddress)
+	t.Run("never takes the metadata address of a machine", neverTakesTheMetadataAddressOfAMachine)
 }
 
 func isSmallAndWithoutRoot(t *testing.T) {
@@ -65,10 +65,11 @@ func needsNoBridge(t *testing.T) {
 	}
 }
 
-func takesTheMetadataAddress(t *testing.T) {
-	const hint = "\nhint: --take-metadata-address is for containers without a network, as of docker run --network none --user 0 --cap-add NET_ADMIN\n"
+func neverTakesTheMetadataAddressOfAMachine(t *testing.T) {
+	const hint = "\nhint: --take-metadata-address is for containers and pods, as of docker run --user 0 --cap-add NET_ADMIN, but not with the network of the machine\n"
 	for _, c := range []struct{ network, user, capability, want string }{
-		{"bridge", "0", "NET_ADMIN", "this network has the interface eth0, so it may be that of a machine"},
+		{"host", "0", "NET_ADMIN", "this network has the interface docker0, so it may be that of a machine"},
+		{"bridge", "0", "NET_BIND_SERVICE", "cannot add the address 169.254.169.254/32: operation not permitted"},
 		{"none", "0", "NET_BIND_SERVICE", "cannot add the address 169.254.169.254/32: operation not permitted"},
 		{"none", "65532", "NET_ADMIN", "cannot add the address 169.254.169.254/32: operation not permitted"},
 	} {

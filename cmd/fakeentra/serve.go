@@ -65,7 +65,7 @@ Windows: %LocalAppData%\fakeentra), for the user alone.`,
 	f.StringVar(&s.listen.Control, "control", free, "`ADDR` for journal, faults, clock, keys and reset")
 	f.StringVar(&s.dns.listen, "dns", "", "`ADDR` for DNS over UDP and TCP, which knows the emulated names and no other (default: none)")
 	f.StringVar(&s.dns.answer, "dns-answer", "", "`IPADDR` that DNS answers with (default: that of --https)")
-	f.BoolVar(&s.takeAddress, "take-metadata-address", false, "put 169.254.169.254 on the loopback interface, in a container that has no other")
+	f.BoolVar(&s.takeAddress, "take-metadata-address", false, "put 169.254.169.254 on the loopback interface of a container or a pod")
 	f.StringVar(&s.certificates.path, "certificates", "", "`DIR` for the certificates that clients must trust, which is removed at the end if it was not there")
 	f.StringVar(&s.caOut, "ca-out", "", "`FILE` to write the certificate authority's certificate to")
 	f.StringVar(&s.readyFile, "ready-file", "", "`FILE` that holds all of this as JSON while everything listens")
@@ -89,7 +89,7 @@ func (s *server) serve(cmd *cobra.Command) (err error) {
 	defer stop()
 	if s.takeAddress {
 		if err := sandbox.TakeMetadataAddress(); err != nil {
-			return failed("--take-metadata-address is for containers without a network, as of docker run --network none --user 0 --cap-add NET_ADMIN", "cannot take the address 169.254.169.254: %v", err)
+			return failed("--take-metadata-address is for containers and pods, as of docker run --user 0 --cap-add NET_ADMIN, but not with the network of the machine", "cannot take the address 169.254.169.254: %v", err)
 		}
 	}
 	dns, stopDNS, err := s.dns.start(ctx, cloud.Knows, answer)
