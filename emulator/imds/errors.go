@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/fakeentra/fakeentra/internal/edge"
 )
@@ -13,9 +14,11 @@ import (
 type row struct {
 	name   string // for fault rules and the journal
 	status int
-	// The answer is {"error":code,"error_description":text}, unless body says
-	// otherwise.
+	// The answer is {"error":code,"error_description":text} in the category
+	// identity, and {"error":plain} in the others (swagger, ErrorResponse);
+	// plain is text if empty. body says otherwise.
 	code, text  string
+	plain       string
 	body        string
 	contentType string // of body; JSON if empty
 	server      string // who says so, if it is not IMDS; "-" for nobody
@@ -28,7 +31,7 @@ type row struct {
 // is approximate: clients get the documented status and a body of the right
 // shape.
 var rows = []row{
-	{name: "metadata-header", status: 400, code: "invalid_request", text: "Required metadata header not specified", fidelity: edge.Faithful, source: "Azure/azure-sdk-for-js#11369"},
+	{name: "metadata-header", status: 400, code: "invalid_request", text: "Required metadata header not specified", plain: "Bad request. Required metadata header not specified", fidelity: edge.Faithful, source: "Azure/azure-sdk-for-js#11369; imds, Frequently asked questions"},
 	{name: "forwarded-for", status: 400, code: "invalid_request", text: "Requests with the X-Forwarded-For header are not allowed", fidelity: edge.Approximate, source: "imds, section Security and authentication"},
 	{name: "malformed-query", status: 400, code: "invalid_request", text: "The query string is malformed", fidelity: edge.Approximate, source: "swagger, error invalid_request"},
 	{name: "duplicate-parameter", status: 400, code: "invalid_request", text: "Duplicate query parameter names are not allowed", fidelity: edge.Approximate, source: "imds, section Query parameters"},
@@ -41,7 +44,9 @@ var rows = []row{
 	{name: "multiple-identities", status: 400, code: "invalid_request", text: "Multiple user assigned identities exist, please specify the clientId / resourceId of the identity in the token request",
 		fidelity: edge.Faithful, source: "vm-token, remark on default identities; recorded answers"},
 	{name: "imdsv2-off", status: 400, code: "invalid_request", text: "Identity not supported", fidelity: edge.Approximate, source: "MSAL.NET ManagedIdentity/V2/ImdsV2ManagedIdentitySource.cs, where only the status counts"},
-	{name: "not-found", status: 404, code: "not_found", text: "The requested element does not exist", fidelity: edge.Approximate, source: "imds, section Errors and debugging; swagger, error not_found"},
+	{name: "format", status: 400, code: "bad_request", text: "Bad request. The format is not supported", fidelity: edge.Approximate, source: "imds, section Data format; the text is inferred"},
+	{name: "leaf-format", status: 400, code: "bad_request", text: "Bad request. format=text is required for a leaf node", fidelity: edge.Approximate, source: "imds, section Errors and debugging; MicrosoftDocs/azure-docs#15283; the text is inferred"},
+	{name: "not-found", status: 404, code: "not_found", text: "The requested element does not exist", plain: "Not found. The requested element does not exist", fidelity: edge.Approximate, source: "imds, section Errors and debugging; swagger, error not_found"},
 	{name: "method-not-allowed", status: 405, code: "method_not_allowed", text: "The method is not allowed", fidelity: edge.Approximate, source: "imds, section Errors and debugging; swagger, error method_not_allowed"},
 	{name: "too-large", status: 413, code: "bad_request", text: "The request is too large", fidelity: edge.Approximate, source: "RFC 9110 section 15.5.14; swagger, error bad_request"},
 	{name: "no-source", status: 404, code: "not_found", text: "This host has no managed identity endpoint", server: "-", fidelity: edge.Approximate, source: "none: on a real host without IMDS nothing answers"},
@@ -88,7 +93,11 @@ func refuse(r *edge.Request, no *refusal) edge.Response {
 // render gives a row its wire form.
 func (w row) render(r *edge.Request) edge.Response {
 	resp := edge.Response{Status: w.status, Header: headers(r), Body: []byte(w.body)}
-	if w.body == "" {
+	switch {
+	case w.body != "":
+	case plainErrors(r.URL.Path):
+		resp.Body = []byte(`{ "error": ` + quote(cmp.Or(w.plain, w.text)) + ` }`) // with the blanks of recorded answers
+	default:
 		resp.Body = edge.JSON(w.status, struct {
 			Error       string `json:"error"`
 			Description string `json:"error_description"`
@@ -104,6 +113,14 @@ func (w row) render(r *edge.Request) edge.Response {
 		resp.Header.Del("Server")
 	}
 	return resp
+}
+
+// plainErrors reports whether a path is in a category whose errors are one
+// sentence: all but identity. Recorded in hashicorp/terraform-azurerm-consul#38
+// and MicrosoftDocs/azure-docs#91624.
+func plainErrors(path string) bool {
+	parts := segments(strings.ToLower(path))
+	return len(parts) > 1 && parts[0] == "metadata" && parts[1] != "identity"
 }
 
 // Refuse answers with the row that a fault rule names, such as "throttled" or

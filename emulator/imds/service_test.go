@@ -20,8 +20,7 @@ func TestEveryOperationIsListedWithItsGradeAndSource(t *testing.T) {
 		"/metadata/identity/info":                "imds.identity-info faithful",
 		"/metadata/identity/getplatformmetadata": "imds.platform-metadata approximate",
 		"/metadata/identity/issuecredential":     "imds.platform-metadata approximate",
-		"/metadata/instance":                     "imds.instance stub",
-		"/metadata/instance/compute":             "imds.instance stub",
+		"/metadata/instance/{path...}":           "imds.instance approximate",
 		"":                                       "imds.unknown approximate",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -23,8 +23,7 @@ func (s *Service) vmRoutes() []edge.Route {
 		{Op: "imds.identity-info", Method: "GET", Path: "/metadata/identity/info", Do: guarded(s.identityInfo), Fidelity: edge.Faithful, Source: "IMDS swagger 2023-07-01"},
 		{Op: "imds.platform-metadata", Path: "/metadata/identity/getplatformmetadata", Do: guarded(s.platformMetadata), Fidelity: edge.Approximate, Source: "source of MSAL.NET (ImdsV2ManagedIdentitySource); switched off as on hosts without IMDSv2"},
 		{Op: "imds.platform-metadata", Path: "/metadata/identity/issuecredential", Do: guarded(s.platformMetadata), Fidelity: edge.Approximate, Source: "source of MSAL.NET (ImdsV2ManagedIdentitySource); switched off as on hosts without IMDSv2"},
-		{Op: "imds.instance", Method: "GET", Path: "/metadata/instance", Do: guarded(s.instance), Fidelity: edge.Stub, Source: "Microsoft: Azure Instance Metadata Service, Instance metadata"},
-		{Op: "imds.instance", Method: "GET", Path: "/metadata/instance/compute", Do: guarded(s.compute), Fidelity: edge.Stub, Source: "Microsoft: Azure Instance Metadata Service, Instance metadata"},
+		{Op: "imds.instance", Method: "GET", Path: "/metadata/instance/{path...}", Do: guarded(s.instance), Fidelity: edge.Approximate, Source: "Microsoft: Azure Instance Metadata Service, Instance metadata; lists in text and texts of errors are inferred"},
 	}
 }
 
@@ -97,7 +96,7 @@ func (s *Service) token(r *edge.Request) (edge.Response, *refusal) {
 	if no != nil {
 		return edge.Response{}, no
 	}
-	if no := checkVersion(query, identitySince); no != nil {
+	if no := checkVersion(query, since(identitySince)); no != nil {
 		return edge.Response{}, no
 	}
 	resource := query.Get("resource")
@@ -165,7 +164,7 @@ func (s *Service) identityInfo(r *edge.Request) (edge.Response, *refusal) {
 	if no != nil {
 		return edge.Response{}, no
 	}
-	if no := checkVersion(query, identitySince); no != nil {
+	if no := checkVersion(query, since(identitySince)); no != nil {
 		return edge.Response{}, no
 	}
 	return answerJSON(r, edge.JSON(http.StatusOK, map[string]string{"tenantId": string(s.tenantOf(r.Caller.Host))}).Body), nil

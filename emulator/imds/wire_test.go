@@ -83,7 +83,9 @@ func checkShape(t *testing.T, w *world, rec recording, in *http.Request, resp ed
 			t.Errorf("%s was answered with %s", rec.target, resp.Body)
 		}
 	case "compute":
-		if got := members(t, resp.Body); got["azEnvironment"] != "AzurePublicCloud" || got["location"] != "westeurope" {
+		var got struct{ Name, Location, VMSize, AzEnvironment string }
+		must(t, json.Unmarshal(resp.Body, &got))
+		if early := rec.target < "/metadata/instance/compute?api-version=2018-10-01"; got.Name != "vm1" || got.Location != "westeurope" || got.VMSize == "" || early == (got.AzEnvironment != "") {
 			t.Errorf("%s was answered with %s", rec.target, resp.Body)
 		}
 	default:
