@@ -108,6 +108,9 @@ func (s *sandboxed) enter(ctx context.Context, w io.Writer, cloud *fakeentra.Clo
 		if s.mode != auto && s.mode != m.name {
 			continue
 		}
+		if m.name == "proxy" && len(s.egress.hosts) > 0 {
+			warn(w, "netns and notify keep the command to the hosts of --egress", "mode proxy keeps nothing from the command that does not ask the proxy")
+		}
 		result, err = m.run(ctx, world, c)
 		if s.mode != auto || !errors.Is(err, sandbox.ErrUnavailable) {
 			s.say(w, m.name, err)

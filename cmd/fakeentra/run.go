@@ -35,8 +35,8 @@ Input, output and signals are its own.
 
 How it is led to the cloud is a matter of --mode:
   netns   by a network and an /etc of its own: 169.254.169.254, DNS and the
-          trust stores are those of the cloud, and nothing else is reachable;
-          needs Linux and user namespaces, but not root
+          trust stores are those of the cloud, and nothing else is reachable
+          but what flags permit; needs Linux and user namespaces, but not root
   notify  by an answer to each of its connections; needs Linux
   proxy   by variables such as HTTPS_PROXY and SSL_CERT_FILE, on every system;
           programs that do not honour them leave the cloud
@@ -84,6 +84,9 @@ func (r *runner) run(cmd *cobra.Command, args []string) (err error) {
 	if host == "" {
 		return failed("add one under hosts in the scenario, as in vm1: {source: imds}", "the scenario %s has no host to run on", r.scenario)
 	}
+	if err := r.egress.checkEmulated(cloud.Knows); err != nil {
+		return err
+	}
 	result, err := r.enter(cmd.Context(), stderr, cloud, host, sandbox.Command{Path: path, Args: args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr})
 	if unable, ok := errors.AsType[*fs.PathError](err); ok && strings.HasSuffix(unable.Op, "exec") {
 		return &failure{exitNotExecutable, fmt.Sprintf("cannot execute %s: %v", args[0], cause(err)), "is it a program for this system?"}
@@ -105,6 +108,9 @@ func (r *runner) conclude(stderr io.Writer, name string, result sandbox.Result, 
 	}
 	if (r.transcript || result.Status != 0 || r.failOnLeak) && len(leaks) > 0 {
 		_, _ = fmt.Fprintf(stderr, "fakeentra: %s asked for what is not in the cloud:\n  %s\n", name, strings.Join(leaks, "\n  "))
+	}
+	if (r.transcript || result.Status != 0) && len(r.egress.failed) > 0 {
+		_, _ = fmt.Fprintf(stderr, "fakeentra: %s asked for hosts of --egress that were not reached:\n  %s\n", name, strings.Join(r.egress.failed, "\n  "))
 	}
 	switch {
 	case result.Status != 0:

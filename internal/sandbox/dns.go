@@ -28,13 +28,15 @@ var worldNetwork = netip.PrefixFrom(worldAddress, 15)
 const ttl = 60
 
 // A resolver answers the DNS questions of a sandbox: emulated names have the
-// one address of the world, the machine itself is at loopback, and every other
-// name does not exist and is counted as a leak.
+// one address of the world, real hosts that may be reached have one each, the
+// machine itself is at loopback, and every other name does not exist and is
+// counted as a leak.
 type resolver struct {
 	knows    func(hostname string) bool
-	address  netip.Addr // of emulated names
-	hostname string     // of this machine, in lower case: some clients look it up
-	leaks    *leaks     // nil if nobody counts
+	address  netip.Addr            // of emulated names
+	real     map[string]netip.Addr // what stands for the addresses of real hosts
+	hostname string                // of this machine, in lower case: some clients look it up
+	leaks    *leaks                // nil if nobody counts
 }
 
 func newResolver(knows func(string) bool, l *leaks) *resolver {
@@ -115,6 +117,9 @@ func (r *resolver) lookup(name string) (netip.Addr, bool) {
 		return loopback, true
 	case r.knows(name):
 		return r.address, true
+	}
+	if address, ok := r.real[name]; ok {
+		return address, true
 	}
 	if r.leaks != nil {
 		r.leaks.add(leakDNS, name)

@@ -15,12 +15,18 @@ import (
 type doors struct {
 	https, http, dnsTCP net.Listener
 	dns                 net.PacketConn
+	outlets             []net.Listener // one for each of the command's
 	void                int
 	nowhere             netip.AddrPort // of void
 }
 
-func (d *doors) open() error {
-	for _, l := range []*net.Listener{&d.https, &d.http, &d.dnsTCP} {
+func (d *doors) open(outlets int) error {
+	d.outlets = make([]net.Listener, outlets)
+	all := []*net.Listener{&d.https, &d.http, &d.dnsTCP}
+	for i := range d.outlets {
+		all = append(all, &d.outlets[i])
+	}
+	for _, l := range all {
 		var err error
 		if *l, err = net.Listen("tcp4", "127.0.0.1:0"); err != nil {
 			return fmt.Errorf("cannot listen on a loopback address: %w", err)
@@ -69,18 +75,23 @@ func openVoid() (int, netip.AddrPort, error) {
 	return 0, netip.AddrPort{}, err
 }
 
-func (d *doors) routes(metadata bool) routes {
-	return routes{
+func (d *doors) routes(metadata bool, to []outlet) routes {
+	r := routes{
 		https: addrPort(d.https.Addr()), http: addrPort(d.http.Addr()),
 		dnsTCP: addrPort(d.dnsTCP.Addr()), dnsUDP: addrPort(d.dns.LocalAddr()),
 		void: d.nowhere, metadata: metadata,
+		outlets: map[netip.AddrPort]netip.AddrPort{}, real: map[netip.Addr]bool{},
 	}
+	for i, o := range to {
+		r.outlets[o.at], r.real[o.at.Addr()] = addrPort(d.outlets[i].Addr()), true
+	}
+	return r
 }
 
 func addrPort(a net.Addr) netip.AddrPort { return netip.MustParseAddrPort(a.String()) }
 
 func (d *doors) close() {
-	for _, l := range []net.Listener{d.https, d.http, d.dnsTCP} {
+	for _, l := range append(d.outlets, d.https, d.http, d.dnsTCP) {
 		if l != nil {
 			_ = l.Close() // closing twice is harmless
 		}

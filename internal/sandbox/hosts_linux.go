@@ -81,6 +81,9 @@ func (s *switchboard) open(c *call) answer {
 		for _, name := range s.names() {
 			text += fmt.Sprintf("%v %s\n", worldAddress, name)
 		}
+		for name, address := range s.resolver.real {
+			text += fmt.Sprintf("%v %s\n", address, name)
+		}
 	case "/etc/resolv.conf": // questions that nobody can answer fail fast
 		text = fmt.Sprintf("nameserver %v\noptions timeout:1 attempts:1\n", s.routes.dnsUDP.Addr())
 	default:

@@ -50,6 +50,8 @@ type order struct {
 	Mode             string
 	Laptop           bool
 	Forward, Publish []int
+	Egress           []Egress
+	Real             string // address that stands for those of Egress
 }
 
 // outside runs a command in a sandbox whose world knows *.example.com, and ends
@@ -69,7 +71,8 @@ func outside(args []string) int {
 	}
 	ways := map[string]func(context.Context, World, Command) (Result, error){"netns": Netns, "notify": Notify, "duplicate": notifyIn(duplicate), "install": notifyIn(install), "bare": bare}
 	result, err := ways[o.Mode](context.Background(), w, Command{
-		Path: path, Args: args, Env: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Forward: o.Forward, Publish: o.Publish,
+		Path: path, Args: args, Env: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Forward: o.Forward, Publish: o.Publish, Egress: o.Egress,
+		Dial:    func(context.Context, Egress) (net.Conn, error) { return net.Dial("tcp", o.Real) },
 		Environ: func(ca, bundle string) []string { return []string{"CA=" + ca, "SSL_CERT_FILE=" + bundle} },
 	})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"runtime"
@@ -50,7 +51,7 @@ func Netns(ctx context.Context, w World, c Command) (Result, error) {
 	defer n.end(cancel)
 	undo := context.AfterFunc(ctx, n.kill)
 	defer undo()
-	if err := n.serve(ctx, w, published); err != nil {
+	if err := n.serve(ctx, w, c, published); err != nil {
 		return Result{}, err
 	}
 	if err := n.execute(c.Path); err != nil {
@@ -73,11 +74,11 @@ type netns struct {
 }
 
 // sockets are made by the child in its network, for the parent to serve on: in
-// this order, and then one for each port that is forwarded.
+// this order, and then one for each address that is relayed.
 type sockets struct {
 	dns                 net.PacketConn
 	dnsTCP, https, http net.Listener
-	forwarded           []net.Listener
+	relayed             []net.Listener
 	maker               *socketMaker // nil if nothing is published
 }
 
@@ -86,7 +87,7 @@ type settings struct {
 	NetNS, MntNS string // of the parent: the child's must differ
 	Metadata     bool
 	Etc          []etcFile
-	Forward      []int
+	Relays       []netip.AddrPort
 	Publish      bool
 }
 
@@ -203,7 +204,7 @@ func (n *netns) setUp(w World, c Command, contents *os.File) error {
 	if report.Failed != "" {
 		return unavailable(report.Failed, report.Errno)
 	}
-	return n.inside.adopt(files, report.Maker, len(c.Forward))
+	return n.inside.adopt(files, report.Maker, len(c.relays()))
 }
 
 // orderFor writes the files of the sandbox to contents and returns what the child
@@ -221,7 +222,11 @@ func orderFor(w World, c Command, contents *os.File) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot write to a file in memory: %w", err)
 	}
-	return json.Marshal(settings{NetNS: netNS, MntNS: mntNS, Metadata: w.Metadata, Etc: etc, Forward: c.Forward, Publish: len(c.Publish) > 0})
+	s := settings{NetNS: netNS, MntNS: mntNS, Metadata: w.Metadata, Etc: etc, Publish: len(c.Publish) > 0}
+	for _, r := range c.relays() {
+		s.Relays = append(s.Relays, r.at)
+	}
+	return json.Marshal(s)
 }
 
 // receive reads one message of the child.
@@ -238,13 +243,15 @@ func (n *netns) receive() (setupReport, []*os.File, error) {
 }
 
 // serve begins to answer for the child.
-func (n *netns) serve(ctx context.Context, w World, published []net.Listener) error {
-	n.group.Go(func() { newResolver(w.Knows, &n.leaks).serve(ctx, n.inside.dns, n.inside.dnsTCP) })
+func (n *netns) serve(ctx context.Context, w World, c Command, published []net.Listener) error {
+	resolver := newResolver(w.Knows, &n.leaks)
+	resolver.real = hostAddresses(outlets(c.Egress))
+	n.group.Go(func() { resolver.serve(ctx, n.inside.dns, n.inside.dnsTCP) })
 	n.group.Go(func() {
 		n.served = w.Serve(ctx, n.inside.https, n.inside.http)
 	})
-	for _, l := range n.inside.forwarded {
-		n.group.Go(func() { relay(ctx, l, toLoopback(l.Addr())) })
+	for i, r := range c.relays() {
+		n.group.Go(func() { relay(ctx, n.inside.relayed[i], r.dial) })
 	}
 	for _, l := range published {
 		n.group.Go(func() { relay(ctx, l, n.inside.maker.to(l.Addr())) })

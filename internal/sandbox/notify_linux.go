@@ -80,7 +80,8 @@ func (n *notified) start(ctx context.Context, v variant, w World, c Command) err
 	if err := mayLook(); err != nil {
 		return err
 	}
-	if err := n.doors.open(); err != nil {
+	outlets := outlets(c.Egress)
+	if err := n.doors.open(len(outlets)); err != nil {
 		return err
 	}
 	env, err := n.environ(w, c)
@@ -91,12 +92,13 @@ func (n *notified) start(ctx context.Context, v variant, w World, c Command) err
 	n.child.Path, n.child.Args, n.child.Env, n.child.Err = c.Path, c.Args, env, nil
 	n.child.Stdin, n.child.Stdout, n.child.Stderr = c.Stdin, c.Stdout, c.Stderr
 	n.child.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	n.board = switchboard{variant: v, routes: n.doors.routes(w.Metadata), resolver: newResolver(w.Knows, &n.leaks), leaks: &n.leaks}
+	n.board = switchboard{variant: v, routes: n.doors.routes(w.Metadata, outlets), resolver: newResolver(w.Knows, &n.leaks), leaks: &n.leaks}
+	n.board.resolver.real = hostAddresses(outlets)
 	if v == 0 {
 		n.board.variant = bestVariant()
 	}
 	started := make(chan error)
-	go n.thread(ctx, w, started)
+	go n.thread(ctx, w, c, started)
 	err = <-started
 	if e, ok := errors.AsType[*os.PathError](err); ok {
 		e.Op = "exec"
@@ -110,7 +112,7 @@ func (n *notified) start(ctx context.Context, v variant, w World, c Command) err
 // be before the command: the kernel takes it for the parent, whose death kills
 // the child (prctl(2), PR_SET_PDEATHSIG). The runtime makes no thread from a
 // locked one, so the filter gets nowhere else.
-func (n *notified) thread(ctx context.Context, w World, started chan<- error) {
+func (n *notified) thread(ctx context.Context, w World, c Command, started chan<- error) {
 	runtime.LockOSThread()
 	var err error
 	n.board.listener, n.board.killable, err = confine(n.board.variant)
@@ -118,7 +120,7 @@ func (n *notified) thread(ctx context.Context, w World, started chan<- error) {
 		started <- fmt.Errorf("cannot install a seccomp filter: %w (%w)%s", err, ErrUnavailable, filterHint(err))
 		return
 	}
-	if err = n.serve(ctx, w); err == nil {
+	if err = n.serve(ctx, w, c); err == nil {
 		err = n.child.Start()
 	}
 	started <- err
@@ -157,12 +159,15 @@ func filterHint(err error) string {
 }
 
 // serve begins to answer for the command.
-func (n *notified) serve(ctx context.Context, w World) error {
+func (n *notified) serve(ctx context.Context, w World, c Command) error {
 	if err := unix.Pipe2(n.stop[:], unix.O_CLOEXEC); err != nil {
 		return err
 	}
 	n.group.Go(func() { n.board.resolver.serve(ctx, n.doors.dns, n.doors.dnsTCP) })
 	n.group.Go(func() { n.served = w.Serve(ctx, n.doors.https, n.doors.http) })
+	for i, o := range outlets(c.Egress) {
+		n.group.Go(func() { relay(ctx, n.doors.outlets[i], c.toEgress(o.Egress)) })
+	}
 	n.group.Go(func() { n.board.run(n.stop[0]) })
 	return nil
 }

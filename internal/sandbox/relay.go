@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"strconv"
 	"sync"
 	"time"
@@ -31,16 +32,18 @@ func closeAll(listeners []net.Listener) {
 	}
 }
 
-// toLoopback returns a function that connects to the port of an address, at the
-// loopback of this machine.
-func toLoopback(address net.Addr) func() (net.Conn, error) {
-	target := net.JoinHostPort(loopback.String(), strconv.Itoa(address.(*net.TCPAddr).Port))
-	return func() (net.Conn, error) { return net.Dial("tcp", target) }
+// toLoopback returns a function that connects to an address of this machine's
+// loopback.
+func toLoopback(address netip.AddrPort) func(context.Context) (net.Conn, error) {
+	return func(ctx context.Context) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "tcp", address.String())
+	}
 }
 
 // relay connects whoever connects to l with a connection of dial, until ctx is
 // done. It returns when all connections are closed.
-func relay(ctx context.Context, l net.Listener, dial func() (net.Conn, error)) {
+func relay(ctx context.Context, l net.Listener, dial func(context.Context) (net.Conn, error)) {
 	defer context.AfterFunc(ctx, func() { _ = l.Close() })()
 	var group sync.WaitGroup
 	defer group.Wait()
@@ -51,13 +54,22 @@ func relay(ctx context.Context, l net.Listener, dial func() (net.Conn, error)) {
 		}
 		group.Go(func() {
 			defer func() { _ = near.Close() }()
-			far, err := dial()
+			far, err := dial(ctx)
 			if err != nil {
-				return // the client sees that the connection is closed
+				reset(near)
+				return
 			}
 			defer func() { _ = far.Close() }()
 			splice(ctx, near, far)
 		})
+	}
+}
+
+// reset makes the peer of a connection that will be closed see an error, and not
+// the end of an answer.
+func reset(c net.Conn) {
+	if tcp, ok := c.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
 	}
 }
 

@@ -30,7 +30,9 @@ type verdict struct {
 type routes struct {
 	https, http    netip.AddrPort
 	dnsUDP, dnsTCP netip.AddrPort
-	void           netip.AddrPort // datagrams to it are refused
+	void           netip.AddrPort                    // datagrams to it are refused
+	outlets        map[netip.AddrPort]netip.AddrPort // to real hosts
+	real           map[netip.Addr]bool               // the addresses of outlets
 	metadata       bool
 }
 
@@ -64,6 +66,11 @@ func (r *routes) decide(socketType int, a netip.AddrPort) verdict {
 		return verdict{to: r.dnsTCP}
 	case datagram && emulated:
 		return verdict{to: r.void}
+	case stream && r.real[a.Addr()]:
+		if to, ok := r.outlets[a]; ok {
+			return verdict{to: to}
+		}
+		return verdict{errno: unix.ECONNREFUSED}
 	case stream && emulated && port == portHTTPS && a.Addr() != metadataAddress:
 		return verdict{to: r.https}
 	case stream && emulated && port == portHTTP:

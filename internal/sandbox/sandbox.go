@@ -49,6 +49,12 @@ type Command struct {
 
 	Forward []int // ports of this machine's loopback that the program reaches under the same number
 	Publish []int // ports of the program's loopback that this machine reaches under the same number
+
+	Egress []Egress // real hosts that the program reaches
+	// Dial connects to one of Egress, for the program. It must be set if there is
+	// one, and is called from several goroutines. When it fails, the program sees
+	// that its connection is reset.
+	Dial func(context.Context, Egress) (net.Conn, error)
 }
 
 // A Result says how a command ended.

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/netip"
@@ -24,8 +25,8 @@ func openSockets(s settings) ([]int, error) {
 		{unix.SOCK_DGRAM, loopback, 53}, {unix.SOCK_STREAM, loopback, 53},
 		{unix.SOCK_STREAM, worldAddress, 443}, {unix.SOCK_STREAM, worldAddress, 80},
 	}
-	for _, port := range s.Forward {
-		doors = append(doors, door{unix.SOCK_STREAM, loopback, port})
+	for _, at := range s.Relays {
+		doors = append(doors, door{unix.SOCK_STREAM, at.Addr(), int(at.Port())})
 	}
 	if s.Metadata {
 		doors = append(doors, door{unix.SOCK_STREAM, metadataAddress, 80})
@@ -56,8 +57,8 @@ func openSocket(socketType int, address unix.Sockaddr) (int, error) {
 }
 
 // adopt makes the sockets of the child usable here.
-func (s *sockets) adopt(files []*os.File, maker, forwarded int) (err error) {
-	if len(files) < 4+forwarded {
+func (s *sockets) adopt(files []*os.File, maker, relays int) (err error) {
+	if len(files) < 4+relays {
 		return errors.New("the sandbox made too few sockets")
 	}
 	if s.dns, err = net.FilePacketConn(files[0]); err != nil {
@@ -79,18 +80,22 @@ func (s *sockets) adopt(files []*os.File, maker, forwarded int) (err error) {
 		}
 		listeners = append(listeners, l)
 	}
-	s.dnsTCP, s.https, s.http, s.forwarded = listeners[0], listeners[1], listeners[2], listeners[3:3+forwarded]
-	if more := listeners[3+forwarded:]; len(more) > 0 {
+	s.dnsTCP, s.https, s.http, s.relayed = listeners[0], listeners[1], listeners[2], listeners[3:3+relays]
+	if more := listeners[3+relays:]; len(more) > 0 {
 		s.http = join(s.http, more[0])
 	}
 	return nil
 }
 
+// maxFiles is how many files the kernel takes in one message (SCM_MAX_FD,
+// unix(7)).
+const maxFiles = 253
+
 // receiveFiles reads one message with open files. The text is empty at the end
 // of the socket.
 func receiveFiles(socket int) ([]byte, []*os.File, error) {
 	var text [1 << 16]byte
-	ancillary := make([]byte, unix.CmsgSpace(4*64))
+	ancillary := make([]byte, unix.CmsgSpace(4*maxFiles))
 	n, length, _, _, err := unix.Recvmsg(socket, text[:], ancillary, unix.MSG_CMSG_CLOEXEC)
 	if err != nil {
 		return nil, nil, err
@@ -164,9 +169,9 @@ func makeSockets() {
 
 // to returns a function that connects to the port of an address, at the loopback
 // of the sandbox.
-func (m *socketMaker) to(address net.Addr) func() (net.Conn, error) {
+func (m *socketMaker) to(address net.Addr) func(context.Context) (net.Conn, error) {
 	port := address.(*net.TCPAddr).Port
-	return func() (net.Conn, error) {
+	return func(context.Context) (net.Conn, error) {
 		f, err := m.make()
 		if err != nil {
 			return nil, err
