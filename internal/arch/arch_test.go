@@ -33,6 +33,7 @@ var allowed = map[string][]string{
 	"emulator/sts":             {"emulator/directory", "emulator/environment", "emulator/token", "internal/edge", "internal/ident"},
 	"emulator/blob":            {"emulator/directory", "emulator/environment", "emulator/journal", "emulator/token", "internal/edge", "internal/ident"},
 	"emulator/issuer":          {"emulator/token", "internal/edge"},
+	"emulator/runner":          {"internal/edge", "internal/ident"},
 	"emulator/control":         {"emulator/directory", "emulator/fault", "emulator/journal", "internal/edge"},
 	"internal/door":            {"emulator/journal", "internal/edge", "internal/pki"},
 	"internal/scenario":        {"emulator/directory", "emulator/environment", "emulator/fault", "emulator/journal", "internal/ident"},
@@ -42,7 +43,7 @@ var allowed = map[string][]string{
 	"fixtures/internal/keygen": {"emulator/token"},
 	"": {"emulator/blob", "emulator/control", "emulator/directory", "emulator/environment", "emulator/fault", "emulator/imds", "emulator/issuer",
 		"emulator/journal", "emulator/sts", "emulator/token", "fixtures", "internal/clock", "internal/door", "internal/edge", "internal/pki", "internal/scenario"},
-	"cmd/fakeentra": {"", "emulator/control", "emulator/environment", "emulator/fault", "emulator/journal", "emulator/token", "fixtures", "internal/sandbox", "internal/scenario"},
+	"cmd/fakeentra": {"", "emulator/control", "emulator/environment", "emulator/fault", "emulator/journal", "emulator/token", "fixtures", "internal/pki", "internal/sandbox", "internal/scenario"},
 }
 
 // heavy are the modules that one part of the tree may import, and no other.
