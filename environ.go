@@ -58,7 +58,7 @@ func (c *Cloud) certificateAuthority() (*pki.Authority, error) {
 // emulated ones, those of issuers, and nothing else.
 func (c *Cloud) vouchedNames() []string {
 	env := c.environment
-	names := append([]string{env.BlobSuffix}, env.LoginAliases...)
+	names := append([]string{env.BlobSuffix, env.MetadataDomain}, env.LoginAliases...)
 	names = append(names, c.issuers.Hosts()...)
 	slices.Sort(names)
 	return slices.Compact(names)

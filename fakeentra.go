@@ -146,7 +146,7 @@ func (c *Cloud) wire() {
 	c.directory = directory.New(env.TokenExchangeAudience)
 	c.issuers = issuer.New()
 	c.sts = sts.New(sts.Config{Environment: env, Directory: c.directory, Ring: c.ring, Fetch: c.fetch, Era: c.era(), Lifetimes: c.lifetimes, Seed: c.seed})
-	c.imds = imds.New(imds.Config{Directory: c.directory, Issuer: identityIssuer{c.sts}, Seed: c.seed})
+	c.imds = imds.New(imds.Config{Directory: c.directory, Issuer: identityIssuer{c.sts}, Authority: notary{c}, Seed: c.seed})
 	c.blob = blob.New(blob.Config{Environment: env, Directory: c.directory, Keys: c.ring, Seed: c.seed})
 	c.router = door.NewRouter(&edge.Edge{Clock: c.clock, Journal: c.journal, Faults: c.faults, Seed: c.seed})
 	c.router.Handle(c.imds, metadataHost)
@@ -207,6 +207,18 @@ type identityIssuer struct{ sts *sts.Service }
 func (i identityIssuer) IssueManagedIdentityToken(in imds.ManagedIdentityRequest) (imds.Grant, error) {
 	got, err := i.sts.IdentityToken(sts.IdentityRequest{Now: in.Now, RequestID: in.RequestID, Identity: in.Identity, Resource: in.Resource, Host: in.HostResourceID})
 	return imds.Grant{Token: got.Raw, Issued: got.Issued, Expires: got.Expires}, err
+}
+
+// A notary signs with the Cloud's certificate authority, which is made when it
+// is first needed.
+type notary struct{ cloud *Cloud }
+
+func (n notary) Sign(document []byte, names ...string) ([]byte, error) {
+	authority, err := n.cloud.certificateAuthority()
+	if err != nil {
+		return nil, err
+	}
+	return authority.Sign(document, names...)
 }
 
 // Handler answers for every emulated host name, chosen by the Host header. It is

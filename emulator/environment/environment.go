@@ -27,6 +27,10 @@ type Environment struct {
 	TokenExchangeAudience string
 	// BlobSuffix follows the account name in the host of a Blob endpoint.
 	BlobSuffix string
+	// MetadataDomain is what the certificates are for that the Instance
+	// Metadata Service signs with, and everything below it (Microsoft: Azure
+	// Instance Metadata Service, Signature validation guidance).
+	MetadataDomain string
 	// GraphHost and ManagementHost are the hosts of Microsoft Graph and of
 	// Azure Resource Manager.
 	GraphHost, ManagementHost string
@@ -45,6 +49,7 @@ var (
 		V1IssuerHost:          "sts.windows.net",
 		TokenExchangeAudience: "api://AzureADTokenExchange",
 		BlobSuffix:            "blob.core.windows.net",
+		MetadataDomain:        "metadata.azure.com",
 		GraphHost:             "graph.microsoft.com",
 		ManagementHost:        "management.azure.com",
 		CloudInstanceName:     "microsoftonline.com",
@@ -57,6 +62,7 @@ var (
 		V1IssuerHost:          "sts.windows.net",
 		TokenExchangeAudience: "api://AzureADTokenExchangeUSGov",
 		BlobSuffix:            "blob.core.usgovcloudapi.net",
+		MetadataDomain:        "metadata.azure.us",
 		GraphHost:             "graph.microsoft.us",
 		ManagementHost:        "management.usgovcloudapi.net",
 		CloudInstanceName:     "microsoftonline.us",
@@ -69,6 +75,7 @@ var (
 		V1IssuerHost:          "sts.chinacloudapi.cn",
 		TokenExchangeAudience: "api://AzureADTokenExchangeChina",
 		BlobSuffix:            "blob.core.chinacloudapi.cn",
+		MetadataDomain:        "metadata.azure.cn",
 		GraphHost:             "microsoftgraph.chinacloudapi.cn",
 		ManagementHost:        "management.chinacloudapi.cn",
 		CloudInstanceName:     "partner.microsoftonline.cn",

@@ -46,6 +46,8 @@ var rows = []row{
 	{name: "imdsv2-off", status: 400, code: "invalid_request", text: "Identity not supported", fidelity: edge.Approximate, source: "MSAL.NET ManagedIdentity/V2/ImdsV2ManagedIdentitySource.cs, where only the status counts"},
 	{name: "format", status: 400, code: "bad_request", text: "Bad request. The format is not supported", fidelity: edge.Approximate, source: "imds, section Data format; the text is inferred"},
 	{name: "leaf-format", status: 400, code: "bad_request", text: "Bad request. format=text is required for a leaf node", fidelity: edge.Approximate, source: "imds, section Errors and debugging; MicrosoftDocs/azure-docs#15283; the text is inferred"},
+	{name: "nonce", status: 400, code: "bad_request", text: "Bad request. The nonce is invalid", fidelity: edge.Approximate, source: "swagger, parameter nonce; the text is inferred"},
+	{name: "signing-failed", status: 500, code: "server_error", text: "Internal service error", fidelity: edge.Approximate, source: "imds, section Errors and debugging; the text is inferred"},
 	{name: "not-found", status: 404, code: "not_found", text: "The requested element does not exist", plain: "Not found. The requested element does not exist", fidelity: edge.Approximate, source: "imds, section Errors and debugging; swagger, error not_found"},
 	{name: "method-not-allowed", status: 405, code: "method_not_allowed", text: "The method is not allowed", fidelity: edge.Approximate, source: "imds, section Errors and debugging; swagger, error method_not_allowed"},
 	{name: "too-large", status: 413, code: "bad_request", text: "The request is too large", fidelity: edge.Approximate, source: "RFC 9110 section 15.5.14; swagger, error bad_request"},

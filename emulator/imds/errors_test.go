@@ -48,6 +48,9 @@ var provocations = []struct {
 	{"not-found", "vm1", "GET", instanceURL + "/compute/vmSizes?api-version=2021-02-01&format=text", nil, 404, `{ "error": "Not found. The requested element does not exist" }`, `no "compute/vmSizes" in version 2021-02-01`},
 	{"not-found", "vm1", "GET", instanceURL + "/network/interface/1?api-version=2021-02-01", nil, 404, `{ "error": "Not found. The requested element does not exist" }`, "network/interface/1"},
 	{"not-found", "vm1", "GET", instanceURL + "/compute/vmId/x?api-version=2021-02-01", nil, 404, `{ "error": "Not found. The requested element does not exist" }`, "compute/vmId/x"},
+	{"nonce", "vm1", "GET", attestedURL + "?api-version=2018-10-01&nonce=", nil, 400, `{ "error": "Bad request. The nonce is invalid" }`, "up to 32 letters and digits"},
+	{"nonce", "vm1", "GET", attestedURL + "?api-version=2018-10-01&nonce=" + strings.Repeat("1", 33), nil, 400, `{ "error": "Bad request. The nonce is invalid" }`, "up to 32 letters and digits"},
+	{"api-version", "vm1", "GET", attestedURL + "?api-version=2018-04-02", nil, 400, newestVersions, "documented are 2018-10-01 to 2025-04-07"},
 	{"format", "vm1", "GET", instanceURL + "?api-version=2021-02-01&format=xml", nil, 400, `{ "error": "Bad request. The format is not supported" }`, "expected json or text"},
 	{"leaf-format", "vm1", "GET", instanceURL + "/compute/vmId?api-version=2021-02-01", nil, 400, `{ "error": "Bad request. format=text is required for a leaf node" }`, "add format=text"},
 	{"leaf-format", "vm1", "GET", instanceURL + "/compute/vmId?api-version=2021-02-01&format=json", nil, 400, `{ "error": "Bad request. format=text is required for a leaf node" }`, "a single value"},
@@ -166,7 +169,7 @@ func TestAFaultCanAskForAnyRow(t *testing.T) {
 }
 
 func TestEveryRowHasATestASourceAndAGrade(t *testing.T) {
-	tested := map[string]int{"entra-failed": 1, "too-large": 1} // by the tests of their names above
+	tested := map[string]int{"entra-failed": 1, "too-large": 1, "signing-failed": 1} // by the tests of their names above
 	for _, tc := range provocations {
 		tested[tc.row]++
 	}

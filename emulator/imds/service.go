@@ -59,6 +59,7 @@ type Service struct {
 	directory *directory.Directory
 	issuer    Issuer
 	seed      string
+	authority Authority
 	tables    map[Source]*edge.Table // the sources that answer at all
 	routes    []edge.Route
 	fallback  edge.Route
@@ -71,16 +72,18 @@ type Service struct {
 
 var _ edge.Service = (*Service)(nil)
 
-// A Config says what a [Service] relies on. Directory and Issuer must be set.
+// A Config says what a [Service] relies on. Directory, Issuer and Authority must
+// be set.
 type Config struct {
 	Directory *directory.Directory // identities are looked up in it at every request
 	Issuer    Issuer               // mints their tokens
+	Authority Authority            // signs what virtual machines attest
 	Seed      string               // secrets of hosts are derived from it
 }
 
 // New returns a Service without hosts.
 func New(c Config) *Service {
-	s := &Service{directory: c.Directory, issuer: c.Issuer, seed: c.Seed}
+	s := &Service{directory: c.Directory, issuer: c.Issuer, seed: c.Seed, authority: c.Authority}
 	vm := s.vmRoutes()
 	s.tables = map[Source]*edge.Table{IMDS: edge.NewTable(true, vm)}
 	s.fallback = edge.Route{Op: "imds.unknown", Do: s.unknown, Fidelity: edge.Approximate, Source: "Microsoft: Azure Instance Metadata Service, Errors and debugging; IMDS swagger 2023-07-01 for the form of the body"}

@@ -20,6 +20,7 @@ func TestEveryOperationIsListedWithItsGradeAndSource(t *testing.T) {
 		"/metadata/identity/info":                "imds.identity-info faithful",
 		"/metadata/identity/getplatformmetadata": "imds.platform-metadata approximate",
 		"/metadata/identity/issuecredential":     "imds.platform-metadata approximate",
+		"/metadata/attested/document":            "imds.attested faithful",
 		"/metadata/instance/{path...}":           "imds.instance approximate",
 		"":                                       "imds.unknown approximate",
 	}

@@ -24,6 +24,7 @@ func (s *Service) vmRoutes() []edge.Route {
 		{Op: "imds.platform-metadata", Path: "/metadata/identity/getplatformmetadata", Do: guarded(s.platformMetadata), Fidelity: edge.Approximate, Source: "source of MSAL.NET (ImdsV2ManagedIdentitySource); switched off as on hosts without IMDSv2"},
 		{Op: "imds.platform-metadata", Path: "/metadata/identity/issuecredential", Do: guarded(s.platformMetadata), Fidelity: edge.Approximate, Source: "source of MSAL.NET (ImdsV2ManagedIdentitySource); switched off as on hosts without IMDSv2"},
 		{Op: "imds.instance", Method: "GET", Path: "/metadata/instance/{path...}", Do: guarded(s.instance), Fidelity: edge.Approximate, Source: "Microsoft: Azure Instance Metadata Service, Instance metadata; lists in text and texts of errors are inferred"},
+		{Op: "imds.attested", Method: "GET", Path: "/metadata/attested/document", Do: guarded(s.attestedDocument), Fidelity: edge.Faithful, Source: "Microsoft: Azure Instance Metadata Service, Attested data"},
 	}
 }
 

@@ -94,6 +94,7 @@ type world struct {
 	issuer *issuer
 	edge   *edge.Edge
 	clock  *stopped
+	notary *notary
 }
 
 var pool = token.NewPool(fixtures.Keys)
@@ -111,7 +112,8 @@ func newWorld(t testing.TB) *world {
 	}
 	iss := &issuer{directory: d, ring: token.NewRing(pool.From(0)), lifetime: 24 * time.Hour}
 	c := &stopped{epoch}
-	w := &world{Service: New(Config{Directory: d, Issuer: iss, Seed: "test"}), issuer: iss, clock: c}
+	n := &notary{}
+	w := &world{Service: New(Config{Directory: d, Issuer: iss, Authority: n, Seed: "test"}), issuer: iss, clock: c, notary: n}
 	w.edge = &edge.Edge{Clock: c, Journal: journal.New(journal.Limits{}), Faults: &fault.Plan{}, Seed: "test"}
 	w.populate(t)
 	return w

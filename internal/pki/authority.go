@@ -10,6 +10,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -34,6 +35,8 @@ type Authority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 	leaf *ecdsa.PrivateKey // one for all names: making keys is slow, and they are worthless
+	// signer makes the key for documents when there is one to sign.
+	signer func() (*rsa.PrivateKey, error)
 
 	mu     sync.Mutex
 	leaves leaves
@@ -63,7 +66,7 @@ func New(now time.Time, names ...string) (*Authority, error) {
 	if err != nil {
 		return nil, fmt.Errorf("certificate authority: %w", err)
 	}
-	return &Authority{cert: cert, key: key, leaf: leaf}, nil
+	return &Authority{cert: cert, key: key, leaf: leaf, signer: sync.OnceValues(newSigner)}, nil
 }
 
 func newKey() (*ecdsa.PrivateKey, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }

@@ -1,10 +1,10 @@
 package pki
 
 import (
+	"crypto"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"fmt"
 	"net"
 	"strings"
@@ -57,12 +57,12 @@ func (a *Authority) TLSConfig(fallback string) *tls.Config {
 func (a *Authority) named(name string) (*tls.Certificate, error) {
 	name = strings.ToLower(name)
 	if ip := net.ParseIP(name); ip != nil {
-		return a.certificate(name, &x509.Certificate{IPAddresses: []net.IP{ip}})
+		return a.certificate(name, &x509.Certificate{IPAddresses: []net.IP{ip}}, a.leaf)
 	}
 	if !dnsName(name) {
 		return nil, fmt.Errorf("no certificate for %q: it is not a DNS name", name)
 	}
-	return a.certificate(name, &x509.Certificate{DNSNames: []string{name}})
+	return a.certificate(name, &x509.Certificate{DNSNames: []string{name}}, a.leaf)
 }
 
 // nameless returns the certificate for clients that do not say whom they call.
@@ -77,35 +77,39 @@ func (a *Authority) nameless(fallback string) (*tls.Certificate, error) {
 	} else if dnsName(fallback) && fallback != "localhost" {
 		template.DNSNames = append(template.DNSNames, fallback)
 	}
-	return a.certificate("nameless "+fallback, template)
+	return a.certificate("nameless "+fallback, template, a.leaf)
 }
 
-// certificate finds the certificate kept under key, or issues it from template.
-func (a *Authority) certificate(key string, template *x509.Certificate) (*tls.Certificate, error) {
+// certificate finds the certificate kept under id, or issues it from template
+// for key.
+func (a *Authority) certificate(id string, template *x509.Certificate, key crypto.Signer) (*tls.Certificate, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if cert := a.leaves.byName[key]; cert != nil {
+	if cert := a.leaves.byName[id]; cert != nil {
 		return cert, nil
 	}
-	cert, err := a.issue(template)
+	cert, err := a.issue(template, key)
 	if err != nil {
-		return nil, fmt.Errorf("no certificate for %s: %w", key, err)
+		return nil, fmt.Errorf("no certificate for %s: %w", id, err)
 	}
-	a.leaves.add(key, cert)
+	a.leaves.add(id, cert)
 	return cert, nil
 }
 
-// issue completes a template that has names only. The certificate ends with the
-// authority, well within the 90 days that strict clients allow. RFC 5280 wants
-// the names to be critical when there is no subject, so there is one, without
-// a common name, which could be too long for its field.
-func (a *Authority) issue(template *x509.Certificate) (*tls.Certificate, error) {
-	template.Subject = pkix.Name{Organization: []string{"fakeentra"}}
+// issue completes a template that has names, and perhaps usages and a common
+// name. The certificate ends with the authority, well within the 90 days that
+// strict clients allow. RFC 5280 wants the names to be critical when there is no
+// subject, so there is one. For servers it is without a common name, which could
+// be too long for its field.
+func (a *Authority) issue(template *x509.Certificate, key crypto.Signer) (*tls.Certificate, error) {
+	template.Subject.Organization = []string{"fakeentra"}
 	template.NotBefore, template.NotAfter = a.cert.NotBefore, a.cert.NotAfter
 	template.KeyUsage = x509.KeyUsageDigitalSignature
-	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	if template.ExtKeyUsage == nil {
+		template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	}
 	template.BasicConstraintsValid = true
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, a.leaf.Public(), a.key)
+	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +117,7 @@ func (a *Authority) issue(template *x509.Certificate) (*tls.Certificate, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &tls.Certificate{Certificate: [][]byte{der, a.cert.Raw}, PrivateKey: a.leaf, Leaf: parsed}, nil
+	return &tls.Certificate{Certificate: [][]byte{der, a.cert.Raw}, PrivateKey: key, Leaf: parsed}, nil
 }
 
 // dnsName reports whether name can stand in a certificate (RFC 1123 section
