@@ -114,7 +114,8 @@ func Version() string {
 
 // Info lists what the cloud is made of.
 func (m manager) Info() control.Info {
-	info := control.Info{Version: Version(), Environment: m.environment.Name, Doors: m.serving.doors.byName()}
+	info := control.Info{Version: Version(), Environment: m.environment.Name, Doors: m.serving.doors.byName(),
+		Host: m.serving.host, Names: m.Names(), Requests: m.journal.Opened()}
 	if m.scenario != nil {
 		info.Scenario = m.scenario.Name
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/url"
 	"os"
 	"slices"
@@ -28,14 +27,14 @@ type way struct {
 const auto = "auto"
 
 // ways returns all there are, the most complete one first.
-func (s *sandboxed) ways(cloud *fakeentra.Cloud, host string) []way {
-	return []way{{"netns", sandbox.Netns}, {"notify", sandbox.Notify}, {"proxy", s.proxied(cloud, host)}}
+func (s *sandboxed) ways(p place) []way {
+	return []way{{"netns", sandbox.Netns}, {"notify", sandbox.Notify}, {"proxy", s.proxied(p)}}
 }
 
 // modeNames are what --mode can be.
 func modeNames() []string {
 	names := []string{auto}
-	for _, m := range new(sandboxed).ways(nil, "") {
+	for _, m := range new(sandboxed).ways(place{}) {
 		names = append(names, m.name)
 	}
 	return names
@@ -87,31 +86,23 @@ func (s *sandboxed) check() error {
 
 // enter runs a command in the mode that was asked for, or in the first one that
 // this machine permits.
-func (s *sandboxed) enter(ctx context.Context, w io.Writer, cloud *fakeentra.Cloud, host string, c sandbox.Command) (sandbox.Result, error) {
+func (s *sandboxed) enter(ctx context.Context, w io.Writer, p place, c sandbox.Command) (sandbox.Result, error) {
 	c.Forward, c.Publish = s.forward, s.publish
 	c.Egress, c.Dial = s.egress.hosts, s.egress.dial
 	c.Env = fakeentra.CleanEnviron(os.Environ())
 	c.Environ = func(ca, bundle string) []string {
 		return fakeentra.Doors{}.Environ(fakeentra.Certificates{CA: ca, Bundle: bundle})
 	}
-	world := sandbox.World{
-		Knows: cloud.Knows,
-		Serve: func(ctx context.Context, https, http net.Listener) error {
-			return cloud.ServeOn(ctx, host, https, http)
-		},
-		CA:       cloud.CAPEM(),
-		Metadata: cloud.Host(host).Source().HasMetadata(),
-	}
 	var result sandbox.Result
 	var err error
-	for _, m := range s.ways(cloud, host) {
+	for _, m := range s.ways(p) {
 		if s.mode != auto && s.mode != m.name {
 			continue
 		}
 		if m.name == "proxy" && len(s.egress.hosts) > 0 {
 			warn(w, "netns and notify keep the command to the hosts of --egress", "mode proxy keeps nothing from the command that does not ask the proxy")
 		}
-		result, err = m.run(ctx, world, c)
+		result, err = m.run(ctx, p.world, c)
 		if s.mode != auto || !errors.Is(err, sandbox.ErrUnavailable) {
 			s.say(w, m.name, err)
 			return result, err
@@ -136,12 +127,13 @@ func (s *sandboxed) say(w io.Writer, mode string, err error) {
 // proxied returns the mode that works on every system: variables lead the
 // command to a proxy, and nothing but its own good will keeps it there. Its
 // network is that of the machine, so there are no ports to connect.
-func (s *sandboxed) proxied(cloud *fakeentra.Cloud, host string) func(context.Context, sandbox.World, sandbox.Command) (sandbox.Result, error) {
+func (s *sandboxed) proxied(p place) func(context.Context, sandbox.World, sandbox.Command) (sandbox.Result, error) {
 	return func(_ context.Context, _ sandbox.World, c sandbox.Command) (sandbox.Result, error) {
-		if _, err := cloud.CertificateFiles(); err != nil {
+		env, err := p.environ()
+		if err != nil {
 			return sandbox.Result{}, err
 		}
-		c.Env = s.egress.pass(cloud.Host(host).Environ())
+		c.Env = s.egress.pass(env)
 		status, err := sandbox.Run(c)
 		return sandbox.Result{Status: status}, err
 	}

@@ -48,7 +48,7 @@ func (p *prober) close() error { return errors.Join(p.cloud.Close(), p.null.Clos
 func (p *prober) probe(ctx context.Context, mode string) error {
 	s := sandboxed{mode: mode}
 	c := sandbox.Command{Path: p.program, Args: []string{"fakeentra", "version"}, Stdin: p.null, Stdout: p.null, Stderr: p.null}
-	result, err := s.enter(ctx, io.Discard, p.cloud, p.cloud.Hosts()[0], c)
+	result, err := s.enter(ctx, io.Discard, placeIn(p.cloud, p.cloud.Hosts()[0]), c)
 	if err == nil && result.Status != 0 {
 		return fmt.Errorf("a command that should have succeeded ended with the code %d", result.Status)
 	}

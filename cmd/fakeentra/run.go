@@ -18,6 +18,7 @@ import (
 // A runner is what run is told.
 type runner struct {
 	start
+	attach attachment
 	sandboxed
 	transcript bool
 }
@@ -61,6 +62,7 @@ fakeentra itself failed, or by --fail-on-leak.`,
 	f := cmd.Flags()
 	f.SortFlags = false
 	r.start.flags(cmd)
+	r.attach.flags(cmd)
 	r.sandboxed.flags(cmd)
 	f.SetInterspersed(false) // what follows the command is its own
 	f.BoolVar(&r.transcript, "transcript", false, "write what was asked for also when the command succeeds")
@@ -69,6 +71,9 @@ fakeentra itself failed, or by --fail-on-leak.`,
 
 func (r *runner) run(cmd *cobra.Command, args []string) (err error) {
 	stderr := cmd.ErrOrStderr()
+	if err := r.attach.check(cmd); err != nil {
+		return err
+	}
 	if err := r.check(); err != nil {
 		return err
 	}
@@ -76,35 +81,33 @@ func (r *runner) run(cmd *cobra.Command, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	cloud, host, err := r.cloud(stderr)
+	p, err := r.place(cmd.Context(), stderr)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, cloud.Close()) }()
-	if host == "" {
-		return failed("add one under hosts in the scenario, as in vm1: {source: imds}", "the scenario %s has no host to run on", r.scenario)
-	}
-	if err := r.egress.checkEmulated(cloud.Knows); err != nil {
+	defer func() { err = errors.Join(err, p.close()) }()
+	if err := r.egress.checkEmulated(p.world.Knows); err != nil {
 		return err
 	}
-	result, err := r.enter(cmd.Context(), stderr, cloud, host, sandbox.Command{Path: path, Args: args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr})
+	result, err := r.enter(cmd.Context(), stderr, p, sandbox.Command{Path: path, Args: args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr})
 	if unable, ok := errors.AsType[*fs.PathError](err); ok && strings.HasSuffix(unable.Op, "exec") {
 		return &failure{exitNotExecutable, fmt.Sprintf("cannot execute %s: %v", args[0], cause(err)), "is it a program for this system?"}
 	}
 	if err != nil {
 		return err
 	}
-	if err := cloud.Close(); err != nil { // what is in flight belongs to the transcript
+	log, err := p.journal()
+	if err != nil {
 		warn(stderr, "", "%v", err)
 	}
-	return r.conclude(stderr, args[0], result, cloud.Journal())
+	return r.conclude(stderr, args[0], result, log, p.shared)
 }
 
 // conclude says what there is to say about a command that has ended.
-func (r *runner) conclude(stderr io.Writer, name string, result sandbox.Result, log journal.Log) error {
+func (r *runner) conclude(stderr io.Writer, name string, result sandbox.Result, log journal.Log, shared bool) error {
 	leaks := leaked(result.Leaks, log)
 	if r.transcript || result.Status != 0 {
-		transcribe(stderr, name, result.Status, log)
+		transcribe(stderr, name, result.Status, log, shared)
 	}
 	if (r.transcript || result.Status != 0 || r.failOnLeak) && len(leaks) > 0 {
 		_, _ = fmt.Fprintf(stderr, "fakeentra: %s asked for what is not in the cloud:\n  %s\n", name, strings.Join(leaks, "\n  "))
@@ -142,7 +145,7 @@ func find(name string) (string, error) {
 }
 
 // transcribe writes what the command asked for.
-func transcribe(w io.Writer, name string, status int, log journal.Log) {
+func transcribe(w io.Writer, name string, status int, log journal.Log, shared bool) {
 	end := "succeeded"
 	if status != 0 {
 		end = fmt.Sprintf("failed with exit code %d", status)
@@ -152,5 +155,9 @@ func transcribe(w io.Writer, name string, status int, log journal.Log) {
 		_, _ = fmt.Fprintf(w, "fakeentra: %s %s and asked for nothing\n", name, end)
 		return
 	}
-	_, _ = fmt.Fprintf(w, "fakeentra: %s %s; this is what it asked for:\n  %s\n", name, end, strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n  "))
+	what := "this is what it asked for"
+	if shared {
+		what = "this is what it, and whoever shares the cloud, asked for meanwhile"
+	}
+	_, _ = fmt.Fprintf(w, "fakeentra: %s %s; %s:\n  %s\n", name, end, what, strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n  "))
 }

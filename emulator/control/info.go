@@ -22,6 +22,14 @@ type Info struct {
 	StorageAccounts   []StorageAccount  `json:"storageAccounts,omitempty"`
 	// Doors are the ways in, by kind, such as proxy, tls, imds and control.
 	Doors map[string]string `json:"doors,omitempty"`
+	// Host is the name of the host that clients of the doors seem to run on.
+	Host string `json:"host,omitempty"`
+	// Names are the host names that the cloud answers for, without the regional
+	// ones of the token service, which are too many.
+	Names []string `json:"names,omitempty"`
+	// Requests is the number of the newest entry of the journal, which may still
+	// be open.
+	Requests int `json:"requests"`
 }
 
 // A Tenant is an Entra tenant.

@@ -113,6 +113,14 @@ func (j *Journal) Open() int {
 	return j.next
 }
 
+// Opened returns the number of the newest entry, also if it is still open or was
+// dropped, or 0.
+func (j *Journal) Opened() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.next
+}
+
 // IssuedBy returns the entry that handed token out, or 0 if none did or if it
 // has been dropped.
 func (j *Journal) IssuedBy(token string) int {

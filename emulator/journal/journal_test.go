@@ -109,3 +109,18 @@ func TestPrintedFormsHoldNoSecrets(t *testing.T) {
 		t.Errorf("read back %+v (%v)", back, err)
 	}
 }
+
+func TestJournalCountsEntriesThatAreOpenOrDropped(t *testing.T) {
+	j := New(Limits{Entries: 1})
+	for range 3 {
+		j.Close(Entry{Seq: j.Open()})
+	}
+	j.Open()
+	if got := j.Opened(); got != 4 {
+		t.Errorf("the newest entry is %d, want 4", got)
+	}
+	j.Reset()
+	if got := j.Opened(); got != 0 {
+		t.Errorf("after a reset the newest entry is %d, want 0", got)
+	}
+}

@@ -251,10 +251,10 @@ func (n *netns) serve(ctx context.Context, w World, c Command, published []net.L
 		n.served = w.Serve(ctx, n.inside.https, n.inside.http)
 	})
 	for i, r := range c.relays() {
-		n.group.Go(func() { relay(ctx, n.inside.relayed[i], r.dial) })
+		n.group.Go(func() { Relay(ctx, n.inside.relayed[i], r.dial) })
 	}
 	for _, l := range published {
-		n.group.Go(func() { relay(ctx, l, n.inside.maker.to(l.Addr())) })
+		n.group.Go(func() { Relay(ctx, l, n.inside.maker.to(l.Addr())) })
 	}
 	return ctx.Err()
 }

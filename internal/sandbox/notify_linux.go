@@ -166,7 +166,7 @@ func (n *notified) serve(ctx context.Context, w World, c Command) error {
 	n.group.Go(func() { n.board.resolver.serve(ctx, n.doors.dns, n.doors.dnsTCP) })
 	n.group.Go(func() { n.served = w.Serve(ctx, n.doors.https, n.doors.http) })
 	for i, o := range outlets(c.Egress) {
-		n.group.Go(func() { relay(ctx, n.doors.outlets[i], c.toEgress(o.Egress)) })
+		n.group.Go(func() { Relay(ctx, n.doors.outlets[i], c.toEgress(o.Egress)) })
 	}
 	n.group.Go(func() { n.board.run(n.stop[0]) })
 	return nil

@@ -41,9 +41,10 @@ func toLoopback(address netip.AddrPort) func(context.Context) (net.Conn, error) 
 	}
 }
 
-// relay connects whoever connects to l with a connection of dial, until ctx is
-// done. It returns when all connections are closed.
-func relay(ctx context.Context, l net.Listener, dial func(context.Context) (net.Conn, error)) {
+// Relay connects whoever connects to l with a connection of dial, until ctx is
+// done, and closes l. It returns when all connections are closed, which they have
+// a second for. If dial fails, whoever connected sees a reset connection.
+func Relay(ctx context.Context, l net.Listener, dial func(context.Context) (net.Conn, error)) {
 	defer context.AfterFunc(ctx, func() { _ = l.Close() })()
 	var group sync.WaitGroup
 	defer group.Wait()

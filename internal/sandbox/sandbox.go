@@ -25,8 +25,8 @@ type World struct {
 	// sandbox. It is called from several goroutines, with names in lower case
 	// and without a dot at the end.
 	Knows func(hostname string) bool
-	// Serve answers on two listeners until ctx is done: connections to port 443
-	// and to port 80 of emulated names and of 169.254.169.254.
+	// Serve answers on two listeners until ctx is done, and closes them: connections
+	// to port 443 and to port 80 of emulated names and of 169.254.169.254.
 	Serve func(ctx context.Context, https, http net.Listener) error
 	// CA is the certificate in PEM form that programs must trust.
 	CA []byte
