@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fakeentra/fakeentra/emulator/directory"
+	"github.com/fakeentra/fakeentra/internal/edge"
 )
 
 // backdated is how long before it was minted IMDS says that a token became
@@ -16,7 +17,9 @@ const backdated = 300 * time.Second
 
 // A tokenCache keeps the answers that carry tokens. IMDS hands out the same
 // token until it expires and recomputes nothing but expires_in: in recorded
-// answers ext_expires_in stays the same while expires_in falls.
+// answers ext_expires_in stays the same while expires_in falls. The other
+// sources cache too: App Service for about 24 hours, Service Fabric at several
+// levels (their pages on managed identities).
 type tokenCache struct {
 	mu      sync.RWMutex
 	answers map[tokenKey]*answer
@@ -30,11 +33,34 @@ type tokenKey struct {
 	resource string
 }
 
-// An answer is the body that carries a token, except for expires_in.
+// An answer is what carries a token. head and tail are the body of IMDS without
+// the value of expires_in.
 type answer struct {
 	token              string
+	identity           directory.ClientID
+	resource           string
 	notBefore, expires int64 // seconds since 1970
 	head, tail         string
+}
+
+// granted returns the cached token of an identity, or a new one, and records that
+// it is handed out.
+func (s *Service) granted(r *edge.Request, host Host, m directory.ManagedIdentity, resource string, bypass bool) (*answer, error) {
+	key := tokenKey{host.Name, m.ClientID, resource}
+	a := s.tokens.find(key, r.Now)
+	if a == nil || bypass {
+		var err error
+		a, err = s.tokens.replace(key, r.Now, bypass, func() (Grant, error) {
+			return s.issuer.IssueManagedIdentityToken(ManagedIdentityRequest{
+				Now: r.Now, RequestID: r.ID, Identity: m, Resource: resource, HostResourceID: host.ResourceID,
+			})
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	r.Issued(a.token)
+	return a, nil
 }
 
 // find returns the answer that is valid at now, or nil.
@@ -75,7 +101,7 @@ func (c *tokenCache) clear() {
 // and all values are strings, as recorded. MSAL.NET takes the lifetime from
 // whichever of expires_in and expires_on comes last, so the order matters.
 func newAnswer(key tokenKey, g Grant) *answer {
-	a := &answer{token: g.Token, notBefore: g.Issued.Add(-backdated).Unix(), expires: g.Expires.Unix()}
+	a := &answer{token: g.Token, identity: key.identity, resource: key.resource, notBefore: g.Issued.Add(-backdated).Unix(), expires: g.Expires.Unix()}
 	a.head = `{"access_token":` + quote(g.Token) + `,"client_id":` + quote(string(key.identity)) + `,"expires_in":"`
 	a.tail = `","expires_on":"` + strconv.FormatInt(a.expires, 10) +
 		// For a day's lifetime IMDS says 86399; other lifetimes are inferred.

@@ -22,8 +22,10 @@ type row struct {
 	body        string
 	contentType string // of body; JSON if empty
 	server      string // who says so, if it is not IMDS; "-" for nobody
-	fidelity    edge.Fidelity
-	source      string
+	// form renders the row of another source; text may have one %s then.
+	form     form
+	fidelity edge.Fidelity
+	source   string
 }
 
 // rows are all refusals. Those that no request provokes are there for fault
@@ -70,18 +72,19 @@ var rows = []row{
 }
 
 // A refusal names a row and says why it applies to this request.
-type refusal struct{ row, why string }
+type refusal struct{ row, why, about string }
 
 func because(row, format string, args ...any) *refusal {
-	return &refusal{row, fmt.Sprintf(format, args...)}
+	return &refusal{row: row, why: fmt.Sprintf(format, args...)}
 }
 
 func named(name string) (row, bool) {
-	i := slices.IndexFunc(rows, func(w row) bool { return w.name == name })
-	if i < 0 {
-		return row{}, false
+	for _, table := range [][]row{rows, appServiceRows, arcRows, serviceFabricRows, cloudShellRows, azureMLRows} {
+		if i := slices.IndexFunc(table, func(w row) bool { return w.name == name }); i >= 0 {
+			return table[i], true
+		}
 	}
-	return rows[i], true
+	return row{}, false
 }
 
 // refuse answers with a refusal and records it under the name of its row,
@@ -89,11 +92,15 @@ func named(name string) (row, bool) {
 func refuse(r *edge.Request, no *refusal) edge.Response {
 	w, _ := named(no.row) // a test provokes every row
 	r.Explain(w.name, no.why)
+	w.text = strings.Replace(w.text, "%s", no.about, 1)
 	return w.render(r)
 }
 
 // render gives a row its wire form.
 func (w row) render(r *edge.Request) edge.Response {
+	if w.form != nil {
+		return w.form(r, w)
+	}
 	resp := edge.Response{Status: w.status, Header: headers(r), Body: []byte(w.body)}
 	switch {
 	case w.body != "":
@@ -136,8 +143,8 @@ func (s *Service) Refuse(r *edge.Request, code string) (edge.Response, bool) {
 }
 
 // TooLarge answers a request that is larger than the edge accepts, which says
-// why in the journal. What IMDS answers is not known.
+// why in the journal. What the endpoints answer is not known.
 func (s *Service) TooLarge(r *edge.Request) edge.Response {
-	w, _ := named("too-large")
+	w, _ := named(s.calledPlace(r).prefix + "too-large")
 	return w.render(r)
 }

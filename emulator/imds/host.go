@@ -20,6 +20,9 @@ type Host struct {
 	// value stands for the public cloud.
 	Environment environment.Environment
 	Machine     Machine // what else instance metadata tells
+	// IgnoresSelectors makes an agent of Azure Arc one of before 2026, which
+	// hands out the token of the system-assigned identity whatever is asked for.
+	IgnoresSelectors bool
 }
 
 // AddHost adds a host without identities. It fails when the name is empty or
@@ -125,6 +128,7 @@ func (s *Service) Reset() {
 	s.hosts, s.assigned = map[string]Host{}, map[string][]directory.ClientID{}
 	s.mu.Unlock()
 	s.ForgetTokens()
+	s.forgetChallenges()
 }
 
 // ForgetTokens empties the endpoints' token caches, so that every next answer

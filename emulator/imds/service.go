@@ -65,6 +65,9 @@ type Service struct {
 	fallback  edge.Route
 	tokens    tokenCache
 
+	keys       KeyFolder
+	challenges challenges
+
 	mu       sync.RWMutex
 	hosts    map[string]Host
 	assigned map[string][]directory.ClientID // by host, in the order of assignment
@@ -79,15 +82,30 @@ type Config struct {
 	Issuer    Issuer               // mints their tokens
 	Authority Authority            // signs what virtual machines attest
 	Seed      string               // secrets of hosts are derived from it
+	Keys      KeyFolder            // of Azure Arc; nil for none
 }
 
 // New returns a Service without hosts.
 func New(c Config) *Service {
 	s := &Service{directory: c.Directory, issuer: c.Issuer, seed: c.Seed, authority: c.Authority}
-	vm := s.vmRoutes()
-	s.tables = map[Source]*edge.Table{IMDS: edge.NewTable(true, vm)}
+	if s.keys = c.Keys; s.keys == nil {
+		s.keys = noFolder{}
+	}
+	s.tables = map[Source]*edge.Table{}
+	for _, e := range []struct {
+		routes  []edge.Route
+		sources []Source
+	}{
+		{s.vmRoutes(), []Source{IMDS}}, {s.appServiceRoutes(), []Source{AppService, Functions}}, {s.containerAppsRoutes(), []Source{ContainerApps}},
+		{s.arcRoutes(), []Source{Arc}}, {s.serviceFabricRoutes(), []Source{ServiceFabric}}, {s.cloudShellRoutes(), []Source{CloudShell}}, {s.azureMLRoutes(), []Source{AzureML}},
+	} {
+		s.routes = append(s.routes, e.routes...)
+		for _, source := range e.sources {
+			s.tables[source] = edge.NewTable(true, e.routes)
+		}
+	}
 	s.fallback = edge.Route{Op: "imds.unknown", Do: s.unknown, Fidelity: edge.Approximate, Source: "Microsoft: Azure Instance Metadata Service, Errors and debugging; IMDS swagger 2023-07-01 for the form of the body"}
-	s.routes = append(vm, s.fallback)
+	s.routes = append(s.routes, s.fallback)
 	s.Reset()
 	return s
 }
@@ -124,16 +142,20 @@ func (s *Service) tableOf(r *edge.Request) *edge.Table {
 
 // unknown answers what fits no operation.
 func (s *Service) unknown(r *edge.Request) edge.Response {
-	table := s.tableOf(r)
+	table, prefix := s.tableOf(r), s.calledPlace(r).prefix
 	if table == nil {
 		return s.withoutSource(r)
 	}
-	return guarded(func(r *edge.Request) (edge.Response, *refusal) {
+	do := func(r *edge.Request) (edge.Response, *refusal) {
 		if _, _, wrongMethod := table.Match(r.Method, r.URL); wrongMethod {
-			return edge.Response{}, because("method-not-allowed", "%s is not a method of %s", r.Method, r.URL.Path)
+			return edge.Response{}, because(prefix+"method-not-allowed", "%s is not a method of %s", r.Method, r.URL.Path)
 		}
-		return edge.Response{}, because("not-found", "there is nothing at %s; tokens are at /metadata/identity/oauth2/token", r.URL.Path)
-	})(r)
+		return edge.Response{}, because(prefix+"not-found", "there is nothing at %s; tokens are at %s", r.URL.Path, s.calledPlace(r).path)
+	}
+	if prefix == "" {
+		return guarded(do)(r)
+	}
+	return answered(do)(r)
 }
 
 // withoutSource answers where nothing hands out tokens: with a closed connection
@@ -141,9 +163,14 @@ func (s *Service) unknown(r *edge.Request) edge.Response {
 // which is a mistake of the test.
 func (s *Service) withoutSource(r *edge.Request) edge.Response {
 	name := r.Caller.Host
-	if _, known := s.Host(name); !known {
+	host, known := s.Host(name)
+	if !known {
 		return refuse(r, because("no-source", "the request comes from the host %q, which does not exist; add the host, or send the request through the door of one", name))
 	}
-	r.Explain("no-source", "the host "+name+" has the source none, so nothing answers at "+r.URL.Host+"; give it the source imds")
+	hint := "give it the source imds"
+	if host.Source.Origin() != "" {
+		hint = "its endpoint is where its environment variables say, such as IDENTITY_ENDPOINT"
+	}
+	r.Explain("no-source", "the host "+name+" has the source "+string(host.Source)+", so nothing answers at "+r.URL.Host+"; "+hint)
 	return edge.Response{Closed: true}
 }

@@ -39,23 +39,25 @@ type place struct {
 	// and Kubernetes are virtual machines, whose IMDS is that of the node and
 	// not of what runs on it.
 	metadata bool
+	path     string // of tokens
+	prefix   string // of the names of the endpoint's refusals
 }
 
 // places are all sources. The ports are those that SDKs, their tests and
 // quoted environments name; Azure promises none of them.
 var places = []place{
-	{IMDS, "", true},
-	{AppService, "http://127.0.0.1:41741", false},
-	{Functions, "http://127.0.0.1:41741", false},
-	{ContainerApps, "http://localhost:42356", false},
-	{Arc, "http://localhost:40342", false},
-	{ServiceFabric, "https://localhost:2377", true},
-	{CloudShell, "http://localhost:50342", false},
-	{AzureML, "http://127.0.0.1:46808", false},
-	{AKS, "", true},
-	{GitHub, "", false},
-	{AzurePipelines, "", false},
-	{NoSource, "", false},
+	{IMDS, "", true, "/metadata/identity/oauth2/token", ""},
+	{AppService, "http://127.0.0.1:41741", false, "/msi/token", "appservice-"},
+	{Functions, "http://127.0.0.1:41741", false, "/msi/token", "appservice-"},
+	{ContainerApps, "http://localhost:42356", false, "/msi/token", "appservice-"},
+	{Arc, "http://localhost:40342", false, "/metadata/identity/oauth2/token", "arc-"},
+	{ServiceFabric, "https://localhost:2377", true, "/metadata/identity/oauth2/token", "servicefabric-"},
+	{CloudShell, "http://localhost:50342", false, "/oauth2/token", "cloudshell-"},
+	{AzureML, "http://127.0.0.1:46808", false, "/MSI/auth/", "azureml-"},
+	{AKS, "", true, "", ""},
+	{GitHub, "", false, "", ""},
+	{AzurePipelines, "", false, "", ""},
+	{NoSource, "", false, "", ""},
 }
 
 // Sources returns all sources, in the order of documentation.
@@ -102,23 +104,24 @@ func (s Source) HandsOut() bool { return s == IMDS || s.Origin() != "" }
 // server knows.
 func (s *Service) Variables(host, origin string) []string {
 	h, _ := s.Host(host)
-	if h.Source.Origin() == "" {
+	p, _ := h.Source.place()
+	if p.origin == "" {
 		return nil
 	}
 	origin = strings.TrimSuffix(origin, "/")
-	secret := s.secret(h)
+	endpoint, secret := origin+p.path, s.secret(h)
 	switch h.Source {
 	case Arc:
-		return []string{"IDENTITY_ENDPOINT=" + origin + "/metadata/identity/oauth2/token", "IMDS_ENDPOINT=" + origin}
+		return []string{"IDENTITY_ENDPOINT=" + endpoint, "IMDS_ENDPOINT=" + origin}
 	case ServiceFabric:
-		return []string{"IDENTITY_ENDPOINT=" + origin + "/metadata/identity/oauth2/token", "IDENTITY_HEADER=" + secret, "IDENTITY_API_VERSION=2019-07-01-preview"}
+		return []string{"IDENTITY_ENDPOINT=" + endpoint, "IDENTITY_HEADER=" + secret, "IDENTITY_API_VERSION=" + serviceFabricVersions[1]}
 	case CloudShell:
-		return []string{"MSI_ENDPOINT=" + origin + "/oauth2/token"}
+		return []string{"MSI_ENDPOINT=" + endpoint}
 	case AzureML:
-		return append([]string{"MSI_ENDPOINT=" + origin + "/MSI/auth", "MSI_SECRET=" + secret}, s.defaultIdentity(host)...)
+		return append([]string{"MSI_ENDPOINT=" + endpoint, "MSI_SECRET=" + secret}, s.defaultIdentity(host)...)
 	}
-	// The older pair is still set beside the newer one.
-	endpoint := origin + "/msi/token"
+	// The older pair is still set beside the newer one (pull request 7512 of
+	// AzureAD/microsoft-authentication-library-for-js).
 	return []string{"IDENTITY_ENDPOINT=" + endpoint, "IDENTITY_HEADER=" + secret, "MSI_ENDPOINT=" + endpoint, "MSI_SECRET=" + secret}
 }
 

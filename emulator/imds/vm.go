@@ -104,7 +104,7 @@ func (s *Service) token(r *edge.Request) (edge.Response, *refusal) {
 	if resource == "" {
 		return edge.Response{}, because("resource-missing", "the query has no resource; add resource=api://AzureADTokenExchange for a token that an application trusts, or the application ID URI of what the token is for")
 	}
-	sel, no := selectorOf(query)
+	sel, no := vmSelectors.of(query)
 	if no != nil {
 		return edge.Response{}, no
 	}
@@ -126,20 +126,10 @@ func (s *Service) token(r *edge.Request) (edge.Response, *refusal) {
 
 // handOut answers with the cached token, or with a new one.
 func (s *Service) handOut(r *edge.Request, host Host, m directory.ManagedIdentity, resource string, bypass bool) (edge.Response, *refusal) {
-	key := tokenKey{host.Name, m.ClientID, resource}
-	a := s.tokens.find(key, r.Now)
-	if a == nil || bypass {
-		var err error
-		a, err = s.tokens.replace(key, r.Now, bypass, func() (Grant, error) {
-			return s.issuer.IssueManagedIdentityToken(ManagedIdentityRequest{
-				Now: r.Now, RequestID: r.ID, Identity: m, Resource: resource, HostResourceID: host.ResourceID,
-			})
-		})
-		if err != nil {
-			return passOn(r, err)
-		}
+	a, err := s.granted(r, host, m, resource, bypass)
+	if err != nil {
+		return passOn(r, err)
 	}
-	r.Issued(a.token)
 	return answerJSON(r, a.body(r.Now)), nil
 }
 
