@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 
@@ -47,6 +46,7 @@ type sandboxed struct {
 	failOnLeak       bool
 	forward, publish []int
 	egress           egress
+	keepEnv          bool
 }
 
 func (s *sandboxed) flags(cmd *cobra.Command) {
@@ -55,8 +55,9 @@ func (s *sandboxed) flags(cmd *cobra.Command) {
 	f.IntSliceVar(&s.forward, "forward", nil, "let the command reach a `PORT` of this machine's loopback, as PORT of its own; several are separated by commas")
 	f.IntSliceVar(&s.publish, "publish", nil, "let this machine reach a `PORT` of the command's loopback, as PORT of its own")
 	s.egress.flags(cmd)
+	f.BoolVar(&s.keepEnv, "keep-env", false, "keep the variables that lead Azure clients elsewhere, such as HTTPS_PROXY and AZURE_AUTHORITY_HOST, unless they are set anew")
 	f.BoolVar(&s.failOnLeak, "fail-on-leak", false, "fail when the command asked for a host outside the cloud")
-	f.BoolVarP(&s.verbose, "verbose", "v", false, "say which mode was taken, and why others were not")
+	f.BoolVarP(&s.verbose, "verbose", "v", false, "say which mode was taken, why others were not, and which variables were taken away")
 	complete(cmd, "mode", modeNames, cobra.ShellCompDirectiveNoFileComp)
 }
 
@@ -89,7 +90,7 @@ func (s *sandboxed) check() error {
 func (s *sandboxed) enter(ctx context.Context, w io.Writer, p place, c sandbox.Command) (sandbox.Result, error) {
 	c.Forward, c.Publish = s.forward, s.publish
 	c.Egress, c.Dial = s.egress.hosts, s.egress.dial
-	c.Env = fakeentra.CleanEnviron(os.Environ())
+	c.Env = s.inherited()
 	c.Environ = func(ca, bundle string) []string {
 		return fakeentra.Doors{}.Environ(fakeentra.Certificates{CA: ca, Bundle: bundle})
 	}
@@ -118,6 +119,7 @@ func (s *sandboxed) say(w io.Writer, mode string, err error) {
 	case !s.verbose:
 	case err == nil:
 		_, _ = fmt.Fprintf(w, "fakeentra: ran in mode %s\n", mode)
+		s.sayVariables(w, mode)
 	case errors.Is(err, sandbox.ErrUnavailable) && s.mode == auto:
 		f := explain(err)
 		complain(w, &failure{0, "mode " + mode + ": " + f.text, f.hint})
@@ -133,7 +135,7 @@ func (s *sandboxed) proxied(p place) func(context.Context, sandbox.World, sandbo
 		if err != nil {
 			return sandbox.Result{}, err
 		}
-		c.Env = s.egress.pass(env)
+		c.Env = s.keep(s.egress.pass(env))
 		status, err := sandbox.Run(c)
 		return sandbox.Result{Status: status}, err
 	}
