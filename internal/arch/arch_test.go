@@ -34,6 +34,7 @@ var allowed = map[string][]string{
 	"emulator/blob":            {"emulator/directory", "emulator/environment", "emulator/journal", "emulator/token", "internal/edge", "internal/ident"},
 	"emulator/issuer":          {"emulator/token", "internal/edge"},
 	"emulator/runner":          {"internal/edge", "internal/ident"},
+	"emulator/kubernetes":      {"emulator/token", "internal/edge", "internal/ident"},
 	"emulator/control":         {"emulator/directory", "emulator/fault", "emulator/journal", "internal/edge"},
 	"internal/door":            {"emulator/journal", "internal/edge", "internal/pki"},
 	"internal/scenario":        {"emulator/directory", "emulator/environment", "emulator/fault", "emulator/journal", "internal/ident"},
