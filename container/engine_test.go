@@ -1,4 +1,3 @@
-// Package container holds the image to what its users need of it.
 package container
 
 import (
@@ -16,6 +15,11 @@ import (
 const tag = "tested"
 
 func TestMain(m *testing.M) {
+	enterNetworkOfEngine()
+	// The image that Testcontainers removes leftovers with cannot be pulled here.
+	if err := os.Setenv("TESTCONTAINERS_RYUK_DISABLED", "true"); err != nil {
+		panic(err)
+	}
 	exampletest.Main(m,
 		exampletest.Need{What: "a Docker engine", Met: answers("docker", "version"), Install: "see container/engine"},
 		exampletest.Need{What: "Docker Compose", Met: answers("docker", "compose", "version"), Install: "see .ci/run"},

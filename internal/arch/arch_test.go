@@ -44,6 +44,7 @@ var allowed = map[string][]string{
 	"fixtures/internal/keygen": {"emulator/token"},
 	"": {"emulator/blob", "emulator/control", "emulator/directory", "emulator/environment", "emulator/fault", "emulator/imds", "emulator/issuer",
 		"emulator/journal", "emulator/sts", "emulator/token", "fixtures", "internal/clock", "internal/door", "internal/edge", "internal/pki", "internal/scenario"},
+	"container":     {"", "emulator/control", "fixtures", "internal/pki"},
 	"cmd/fakeentra": {"", "emulator/control", "emulator/environment", "emulator/fault", "emulator/journal", "emulator/token", "fixtures", "internal/pki", "internal/sandbox", "internal/scenario"},
 }
 
@@ -51,6 +52,8 @@ var allowed = map[string][]string{
 var heavy = map[string][]string{
 	"github.com/spf13/cobra":                                     {"cmd/fakeentra"},
 	"github.com/testcontainers/testcontainers-go":                {"container", "conformance/target"},
+	"github.com/moby":                                            {"container"},
+	"github.com/containerd":                                      {"container"},
 	"github.com/Azure/azure-sdk-for-go":                          {"examples"},
 	"github.com/AzureAD/microsoft-authentication-library-for-go": {"cmd/fakeentra", "examples", "conformance"},
 }

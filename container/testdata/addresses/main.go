@@ -3,8 +3,10 @@
 package main
 
 import (
+	"fmt"
 	"log"
 	"os"
+	"strings"
 )
 
 func main() {
@@ -13,8 +15,10 @@ func main() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		if _, err := os.Stdout.Write(content); err != nil {
-			log.Fatal(err)
+		for line := range strings.Lines(string(content)) {
+			if line = strings.TrimSpace(line); !strings.HasPrefix(line, "+--") { // the shape of the trie has a history
+				fmt.Println(line)
+			}
 		}
 	}
 }
