@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -110,14 +109,14 @@ func (h *Host) environ(base []string) ([]string, error) {
 	return extend(CleanEnviron(base), append(Doors{Proxy: c.proxies[h.name].url}.Environ(files), variables...)), nil
 }
 
-// extend adds variables to an environment. JAVA_TOOL_OPTIONS is a list of
-// options, so what was in it stays.
+// extend adds variables to an environment. What holds options keeps those that
+// were in it.
 func extend(base, added []string) []string {
-	const java = "JAVA_TOOL_OPTIONS="
 	for _, entry := range added {
-		i := slices.IndexFunc(base, func(old string) bool { return strings.HasPrefix(old, java) })
-		if options, ok := strings.CutPrefix(entry, java); ok && i >= 0 {
-			base[i] += " " + options
+		name, value, _ := strings.Cut(entry, "=")
+		i := slices.IndexFunc(base, func(old string) bool { return strings.HasPrefix(old, name+"=") })
+		if _, ok := syntaxOf(name); ok && i >= 0 {
+			base[i] += " " + value
 			continue
 		}
 		base = append(base, entry)
@@ -131,10 +130,14 @@ type Certificates struct {
 	CA         string // [Cloud.CA] alone, in PEM form
 	Bundle     string // with the certificates that this machine trusts, in PEM form
 	TrustStore string // the same for Java, in the JKS format
+	// NodeProxy is a module that makes Node.js honour proxies, as little of it
+	// does by itself.
+	NodeProxy string
 }
 
-// CertificateFiles returns files that make clients trust the Cloud. The first
-// call writes them to a temporary folder, which Close removes.
+// CertificateFiles returns files that make clients trust the Cloud, and the other
+// one that [Doors.Environ] has them read. The first call writes them to a
+// temporary folder, which Close removes.
 func (c *Cloud) CertificateFiles() (Certificates, error) {
 	authority, err := c.certificateAuthority()
 	if err != nil {
@@ -170,7 +173,7 @@ func (c *Cloud) WriteCertificates(folder string) (Certificates, error) {
 
 func certificatesIn(folder string) Certificates {
 	in := func(name string) string { return filepath.Join(folder, name) }
-	return Certificates{CA: in(caFile), Bundle: in(bundleFile), TrustStore: in(trustStoreFile)}
+	return Certificates{CA: in(caFile), Bundle: in(bundleFile), TrustStore: in(trustStoreFile), NodeProxy: in(door.NodeProxyFile)}
 }
 
 // The files of [Cloud.CertificateFiles].
@@ -195,7 +198,9 @@ func temporaryCertificates(authority *pki.Authority) (string, error) {
 // writeCertificates gives the files their mode, whatever the umask is.
 func writeCertificates(authority *pki.Authority, dir string, mode fs.FileMode) error {
 	bundle := append(pki.SystemBundle(), authority.PEM()...)
-	for name, content := range map[string][]byte{caFile: authority.PEM(), bundleFile: bundle, trustStoreFile: pki.JKS(bundle, time.Now())} {
+	for name, content := range map[string][]byte{
+		caFile: authority.PEM(), bundleFile: bundle, trustStoreFile: pki.JKS(bundle, time.Now()), door.NodeProxyFile: []byte(door.NodeProxy()),
+	} {
 		path := filepath.Join(dir, name)
 		err := os.WriteFile(path, content, mode)
 		if err == nil {
@@ -256,39 +261,16 @@ func (d Doors) Environ(files Certificates) []string {
 		set(direct, "NO_PROXY")
 		set(proxy, "http_proxy", "https_proxy") // curl ignores HTTP_PROXY in upper case
 		set(direct, "no_proxy")
-		set("1", "NODE_USE_ENV_PROXY") // Node 22.21 and later: fetch ignores proxies without it
+		set("1", "NODE_USE_ENV_PROXY")                  // Node 22.21 and later: fetch ignores proxies without it
+		set(nodeOptions(files.NodeProxy), nodeVariable) // Node before that, and agents of its programs' own
 	}
 	set(files.CA, "NODE_EXTRA_CA_CERTS")    // Node, Bun, Deno
 	set(files.CA, "DENO_CERT")              // Deno
 	set(files.Bundle, "SSL_CERT_FILE")      // Go, OpenSSL, .NET, Rust: replaces the system's
 	set(files.Bundle, "REQUESTS_CA_BUNDLE") // Python requests, and azure-core with it
 	set(files.Bundle, "CURL_CA_BUNDLE")     // curl
-	set(d.javaOptions(files), "JAVA_TOOL_OPTIONS")
+	set(d.javaOptions(files), javaVariable)
 	return env
-}
-
-// javaOptions are for Java, which reads neither proxies nor certificates from
-// the environment. Every Java program says on standard error that it picked them
-// up.
-func (d Doors) javaOptions(files Certificates) string {
-	proxy, err := url.Parse(connectable(d.Proxy))
-	if err != nil || d.Proxy == "" || files.TrustStore == "" {
-		return ""
-	}
-	options := []string{"-Djavax.net.ssl.trustStore=" + javaWord(files.TrustStore), "-Djavax.net.ssl.trustStorePassword=" + pki.JKSPassword, "-Dhttp.nonProxyHosts=localhost|127.*"}
-	for _, scheme := range []string{"http", "https"} {
-		options = append(options, "-D"+scheme+".proxyHost="+proxy.Hostname(), "-D"+scheme+".proxyPort="+proxy.Port())
-	}
-	return strings.Join(options, " ")
-}
-
-// javaWord quotes a word of JAVA_TOOL_OPTIONS that has white space in it, as
-// HotSpot reads them (Arguments::parse_options_buffer).
-func javaWord(s string) string {
-	if strings.ContainsAny(s, " \t") {
-		return `"` + s + `"`
-	}
-	return s
 }
 
 // connectable replaces the address that stands for all of this machine's in the
@@ -313,10 +295,23 @@ var misleading = []string{
 
 // CleanEnviron returns an environment, in the form of [os.Environ], without the
 // variables that lead Azure clients past the emulators or to another identity,
-// and without proxies and their certificates. [Host.Environ] starts from it.
+// and without proxies and their certificates, also among the options that
+// JAVA_TOOL_OPTIONS and NODE_OPTIONS hold. [Host.Environ] starts from it.
 func CleanEnviron(env []string) []string {
-	return slices.DeleteFunc(slices.Clone(env), func(entry string) bool {
-		name, _, _ := strings.Cut(entry, "=")
-		return slices.Contains(misleading, strings.ToUpper(name))
-	})
+	clean := make([]string, 0, len(env))
+	for _, entry := range env {
+		name, value, _ := strings.Cut(entry, "=")
+		if slices.Contains(misleading, strings.ToUpper(name)) {
+			continue
+		}
+		if options, ok := syntaxOf(name); ok {
+			foreign := options.foreign(value)
+			if foreign == "" {
+				continue
+			}
+			entry = name + "=" + foreign
+		}
+		clean = append(clean, entry)
+	}
+	return clean
 }

@@ -38,7 +38,7 @@ func (c *certificateFolder) remove() {
 	if !c.made {
 		return
 	}
-	for _, name := range []string{c.files.CA, c.files.Bundle, c.files.TrustStore, c.path} {
+	for _, name := range []string{c.files.CA, c.files.Bundle, c.files.TrustStore, c.files.NodeProxy, c.path} {
 		_ = os.Remove(name) // not what is gone already, and not a folder that has other files
 	}
 }

@@ -66,9 +66,7 @@ func TestDoctorSaysWhatWorksAndWhatMendsTheRest(t *testing.T) {
 
 languages and tools
   go            1.26.8, works in every mode
-  node          20.20.2
-                proxy: fetch ignores proxies, and @azure/msal-node with it; @azure/identity works
-                mend: install Node.js 22.21, or 24
+  node          20.20.2, works in every mode
   python        3.11.7, works in every mode
 
 machine
@@ -145,20 +143,10 @@ func TestRuntimesAreFoundByTheirVersions(t *testing.T) {
 	}
 }
 
-func TestNodeNeedsAReleaseWhoseFetchKnowsProxies(t *testing.T) {
-	for version, limited := range map[string]bool{
-		"18.0.0": true, "20.20.2": true, "22.20.9": true, "22.21.0": false, "22.22.1": false, "23.11.0": true, "24.0.0": false, "26.1.0": false, "": true, "24": true,
-	} {
-		if got := len(nodeLimits(version, "linux")) > 0; got != limited {
-			t.Errorf("Node.js %q is limited: %v, want %v", version, got, limited)
-		}
-	}
-}
-
 func TestSystemStoresAreNamed(t *testing.T) {
 	got := map[string]string{}
 	for _, system := range []string{"linux", "darwin", "windows"} {
-		for _, l := range systemStore("", system) {
+		for _, l := range systemStore(system) {
 			got[system] = l.Mend
 		}
 	}

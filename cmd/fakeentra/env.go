@@ -45,7 +45,8 @@ would lead them past it. The syntax is that of a shell, or
   github  $GITHUB_ENV, which it is appended to, for the steps that follow
 
 With --unset, it prints what takes all of them away, and needs no cloud. What
-else JAVA_TOOL_OPTIONS holds stays in it.`,
+else JAVA_TOOL_OPTIONS and NODE_OPTIONS hold stays in them. Node.js does not
+start without the file that the latter names, which is gone when the cloud is.`,
 		DisableFlagsInUseLine: true,
 		Args:                  noArguments,
 		ValidArgsFunction:     cobra.NoFileCompletions,
@@ -78,6 +79,10 @@ func (e *enver) run(cmd *cobra.Command) error {
 			return err
 		}
 		change = lead(os.Environ(), r.Environ)
+	}
+	if options, ok := change.set[sh.lacks]; ok {
+		delete(change.set, sh.lacks)
+		warn(cmd.ErrOrStderr(), "in the env of a step that needs it, say "+sh.lacks+": "+options, "%s takes no %s, and without it some of Node.js ignores proxies", sh.name, sh.lacks)
 	}
 	text, err := change.in(sh)
 	if err != nil {
@@ -155,70 +160,75 @@ type change struct {
 	unset []string // in order
 }
 
+const (
+	javaVariable = "JAVA_TOOL_OPTIONS"
+	nodeVariable = "NODE_OPTIONS"
+)
+
+// holdsOptions reports whether a variable is a list of options, some of which may
+// be the user's.
+func holdsOptions(variable string) bool { return variable == javaVariable || variable == nodeVariable }
+
 // lead returns what makes an environment lead to the cloud that added is of.
 func lead(env []string, added map[string]string) change {
-	c := change{set: maps.Clone(added)}
-	if options, ok := c.set[javaVariable]; ok {
-		c.set[javaVariable] = strings.TrimSpace(foreignJava(env) + " " + options)
-	}
-	for _, name := range misleading(env) {
-		if _, ok := c.set[name]; !ok {
-			c.unset = append(c.unset, name)
+	c := clean(env)
+	kept := variables(fakeentra.CleanEnviron(env))
+	for name, value := range added {
+		if holdsOptions(name) {
+			value = strings.TrimSpace(kept[name] + " " + value)
 		}
+		c.set[name] = value
 	}
+	c.unset = slices.DeleteFunc(c.unset, func(name string) bool { _, ok := c.set[name]; return ok })
 	return c
 }
 
-// takeAway returns what undoes every lead, and removes the variables from env
-// that lead past clouds.
+// takeAway returns what undoes every lead, and removes from env what leads past
+// clouds.
 func takeAway(env []string) change {
 	const anything = "http://127.0.0.1:1"
-	c := change{set: map[string]string{}, unset: append(misleading(env), controlVariable)}
-	for _, entry := range (fakeentra.Doors{Proxy: anything}).Environ(fakeentra.Certificates{CA: anything, Bundle: anything, TrustStore: anything}) {
-		name, _, _ := strings.Cut(entry, "=")
-		c.unset = append(c.unset, name)
+	c := clean(env)
+	kept := variables(fakeentra.CleanEnviron(env))
+	files := fakeentra.Certificates{CA: anything, Bundle: anything, TrustStore: anything, NodeProxy: anything}
+	for name := range variables(fakeentra.Doors{Proxy: anything}.Environ(files)) {
+		if kept[name] == "" || !holdsOptions(name) {
+			c.unset = append(c.unset, name)
+		}
 	}
-	if own := foreignJava(env); own != "" {
-		c.unset = slices.DeleteFunc(c.unset, func(name string) bool { return name == javaVariable })
-		c.set[javaVariable] = own
-	}
+	c.unset = append(c.unset, controlVariable)
 	slices.Sort(c.unset)
 	c.unset = slices.Compact(c.unset)
 	return c
 }
 
-// misleading returns the names of the variables in env that lead clients past
-// clouds, in order.
-func misleading(env []string) []string {
-	clean := fakeentra.CleanEnviron(env)
-	var names []string
-	for _, entry := range env {
-		if name, _, _ := strings.Cut(entry, "="); !slices.Contains(clean, entry) {
-			names = append(names, name)
+// clean returns what removes from env what leads past clouds.
+func clean(env []string) change {
+	kept := variables(fakeentra.CleanEnviron(env))
+	c := change{set: map[string]string{}}
+	for name, value := range variables(env) {
+		rest, ok := kept[name]
+		switch {
+		case !ok:
+			c.unset = append(c.unset, name)
+		case rest != value:
+			c.set[name] = rest
 		}
 	}
-	slices.Sort(names)
-	return slices.Compact(names)
+	slices.Sort(c.unset)
+	return c
 }
 
-const javaVariable = "JAVA_TOOL_OPTIONS"
+// misleading returns the names of the variables in env that are taken away, in
+// order.
+func misleading(env []string) []string { return clean(env).unset }
 
-// foreignJava returns the options for Java in env, without those of a cloud.
-func foreignJava(env []string) string {
-	options := ""
+func variables(env []string) map[string]string {
+	all := map[string]string{}
 	for _, entry := range env {
-		if value, ok := strings.CutPrefix(entry, javaVariable+"="); ok {
-			options = value
-		}
+		name, value, _ := strings.Cut(entry, "=")
+		all[name] = value
 	}
-	words := strings.Fields(options)
-	foreign := slices.DeleteFunc(slices.Clone(words), func(word string) bool {
-		return slices.ContainsFunc([]string{"-Djavax.net.ssl.trustStore", "-Dhttp.proxy", "-Dhttps.proxy", "-Dhttp.nonProxyHosts="}, func(own string) bool { return strings.HasPrefix(word, own) })
-	})
-	if len(foreign) == len(words) {
-		return strings.TrimSpace(options) // with its spaces, which may be quoted
-	}
-	return strings.Join(foreign, " ")
+	return all
 }
 
 // in writes a change in the syntax of a shell that has one for it, as far as it

@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -17,7 +16,7 @@ type runtimeKind struct {
 	programs []string // the first one in PATH counts
 	args     []string // make it say its version
 	after    string   // the version follows the last one of this, if it is not empty
-	limits   func(version, system string) []limit
+	limits   func(system string) []limit
 }
 
 // A limit is something that does not work, or not by itself, in a mode of run.
@@ -30,10 +29,10 @@ type limit struct {
 // runtimeKinds returns all that the doctor knows, in order. What is said about
 // each was measured with its Azure SDK on Linux, unless a comment says otherwise.
 func runtimeKinds() []runtimeKind {
-	none := func(string, string) []limit { return nil }
+	none := func(string) []limit { return nil }
 	return []runtimeKind{
 		{"go", []string{"go"}, []string{"version"}, "go version go", systemStore},
-		{"node", []string{"node"}, []string{"--version"}, "", nodeLimits},
+		{"node", []string{"node"}, []string{"--version"}, "", none},
 		{"python", []string{"python3", "python"}, []string{"--version"}, "", none},
 		{"java", []string{"java"}, []string{"-version"}, " version ", javaLimits},
 		{"dotnet", []string{"dotnet"}, []string{"--list-runtimes"}, "Microsoft.NETCore.App ", systemStore},
@@ -46,7 +45,7 @@ func runtimeKinds() []runtimeKind {
 
 // systemStore is about programs that read SSL_CERT_FILE on Linux only (package
 // crypto/x509; for .NET on other systems this is inferred, not measured).
-func systemStore(_, system string) []limit {
+func systemStore(system string) []limit {
 	const says = "programs trust the store of the system, not the variables that run sets"
 	switch system {
 	case "darwin":
@@ -57,34 +56,12 @@ func systemStore(_, system string) []limit {
 	return nil
 }
 
-// nodeLimits are about fetch, which msal-node uses and which reads
-// NODE_USE_ENV_PROXY as of Node.js 22.21 and 24.0 (nodejs.org, Enterprise Network
-// Configuration). @azure/identity has a proxy client of its own.
-func nodeLimits(version, _ string) []limit {
-	if atLeast(version, 24, 0) || atLeast(version, 22, 21) && !atLeast(version, 23, 0) {
-		return nil
-	}
-	return []limit{{"proxy", "fetch ignores proxies, and @azure/msal-node with it; @azure/identity works", "install Node.js 22.21, or 24"}}
-}
-
-func javaLimits(string, string) []limit {
+func javaLimits(string) []limit {
 	return []limit{{"proxy", "works by JAVA_TOOL_OPTIONS, and Java says so on standard error", ""}}
 }
 
-func rustLimits(string, string) []limit {
+func rustLimits(string) []limit {
 	return []limit{{"every mode", "programs built with webpki-roots trust no certificate but their own", "build them with rustls-native-certs or rustls-platform-verifier"}}
-}
-
-// atLeast compares the first two numbers of a version. One that is not known is
-// old.
-func atLeast(version string, major, minor int) bool {
-	numbers := strings.SplitN(version, ".", 3)
-	if len(numbers) < 2 {
-		return false
-	}
-	a, errA := strconv.Atoi(numbers[0])
-	b, errB := strconv.Atoi(numbers[1])
-	return errA == nil && errB == nil && (a > major || a == major && b >= minor)
 }
 
 // A runtimeFinding is a language or tool on this machine.
@@ -116,7 +93,7 @@ func findRuntimes(ctx context.Context, system string) []runtimeFinding {
 				continue
 			}
 			version := k.version(ctx, path)
-			limits := append([]limit{}, k.limits(version, system)...)
+			limits := append([]limit{}, k.limits(system)...)
 			found = append(found, runtimeFinding{Name: k.name, Path: path, Version: version, Limits: limits})
 			break
 		}

@@ -179,8 +179,10 @@ type ready struct {
 	CA       string `json:"ca,omitempty"`     // name of a file
 	Bundle   string `json:"bundle,omitempty"` // likewise, with the certificates of this machine
 	// TrustStore is the name of the same for Java.
-	TrustStore string            `json:"trustStore,omitempty"`
-	Environ    map[string]string `json:"environ"`
+	TrustStore string `json:"trustStore,omitempty"`
+	// NodeProxy is the name of a module that Node.js is to preload.
+	NodeProxy string            `json:"nodeProxy,omitempty"`
+	Environ   map[string]string `json:"environ"`
 
 	exports []string // Environ in order
 }
@@ -191,7 +193,7 @@ func (s *server) announce(cmd *cobra.Command, cloud *fakeentra.Cloud, r ready) e
 	if err := s.trust(cmd.ErrOrStderr(), cloud, &r); err != nil {
 		return err
 	}
-	r.exports = r.Doors.Environ(fakeentra.Certificates{CA: r.CA, Bundle: r.Bundle, TrustStore: r.TrustStore})
+	r.exports = r.Doors.Environ(fakeentra.Certificates{CA: r.CA, Bundle: r.Bundle, TrustStore: r.TrustStore, NodeProxy: r.NodeProxy})
 	if r.Control != "" {
 		r.exports = append(r.exports, controlVariable+"="+r.Control)
 	}
@@ -217,7 +219,7 @@ func (s *server) trust(warnings io.Writer, cloud *fakeentra.Cloud, r *ready) (er
 			warn(warnings, f.hint, "%s", f.text)
 		}
 	}
-	r.CA, r.Bundle, r.TrustStore = files.CA, files.Bundle, files.TrustStore
+	r.CA, r.Bundle, r.TrustStore, r.NodeProxy = files.CA, files.Bundle, files.TrustStore, files.NodeProxy
 	if s.caOut == "" {
 		return nil
 	}

@@ -115,7 +115,7 @@ func TestServePrintsWhatTheReadyFileHolds(t *testing.T) {
 		"HTTP_PROXY": s.Proxy, "HTTPS_PROXY": s.Proxy, "http_proxy": s.Proxy, "https_proxy": s.Proxy,
 		"NO_PROXY": "localhost,127.0.0.1,::1", "no_proxy": "localhost,127.0.0.1,::1", "NODE_USE_ENV_PROXY": "1",
 		"NODE_EXTRA_CA_CERTS": s.CA, "DENO_CERT": s.CA, "SSL_CERT_FILE": s.Bundle, "REQUESTS_CA_BUNDLE": s.Bundle, "CURL_CA_BUNDLE": s.Bundle,
-		"FAKEENTRA_CONTROL": s.Control,
+		"FAKEENTRA_CONTROL": s.Control, "NODE_OPTIONS": "--require=" + s.NodeProxy,
 		"JAVA_TOOL_OPTIONS": strings.NewReplacer("STORE", s.TrustStore, "PORT", s.Proxy[strings.LastIndexByte(s.Proxy, ':')+1:]).Replace(
 			"-Djavax.net.ssl.trustStore=STORE -Djavax.net.ssl.trustStorePassword=changeit -Dhttp.nonProxyHosts=localhost|127.*" +
 				" -Dhttp.proxyHost=127.0.0.1 -Dhttp.proxyPort=PORT -Dhttps.proxyHost=127.0.0.1 -Dhttps.proxyPort=PORT"),

@@ -12,6 +12,7 @@ type shell struct {
 	set   func(name, value string) string
 	unset func(name string) string  // nil if there is no way to take a variable away
 	holds func(value string) string // says what about a value cannot be written down; nil if everything can
+	lacks string                    // a variable that cannot be set, if there is one
 }
 
 // syntaxes returns all there are.
@@ -22,7 +23,7 @@ func syntaxes() []shell {
 		{name: "powershell", set: setPowerShell, unset: func(name string) string { return "Remove-Item -ErrorAction Ignore Env:" + name + "\n" }},
 		{name: "cmd", set: setCmd, unset: func(name string) string { return setCmd(name, "") }, holds: holdsCmd},
 		{name: "dotenv", set: setDotenv, holds: holdsDotenv},
-		{name: "github", set: setGitHub},
+		{name: "github", set: setGitHub, lacks: nodeVariable}, // github.com/actions/runner/pull/2775
 	}
 }
 

@@ -13,8 +13,6 @@ func TestMain(m *testing.M) {
 		exampletest.File("node_modules/@azure/msal-node/package.json", "the packages of examples/node-msal", "examples/install"))
 }
 
-// fetch of Node.js before 22.21 ignores proxies, so that only a sandbox leads it
-// to the emulators.
 func TestListsBlobsUnderRun(t *testing.T) {
-	exampletest.ListsBlobs(t, exampletest.Sandboxes, "node", "index.mjs")
+	exampletest.ListsBlobs(t, []string{"netns", "notify", exampletest.ProxyInNetns}, "node", "index.mjs")
 }

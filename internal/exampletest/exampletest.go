@@ -87,8 +87,10 @@ const blobs = "2026/q1.csv\nq1.csv\nq2.csv\n"
 // Modes are the ways in which "fakeentra run" leads a command to the emulators.
 var Modes = []string{"netns", "notify", "proxy"}
 
-// Sandboxes are the modes that no program can get past.
-var Sandboxes = []string{"netns", "notify"}
+// ProxyInNetns is the mode proxy in a sandbox of another cloud, in which nothing
+// is. It is for programs that would ask other machines if they got past the
+// proxy.
+const ProxyInNetns = "proxy in netns"
 
 // ListsBlobs runs a command under "fakeentra run", in each of modes that this
 // machine permits, and expects it to print the names of the blobs and nothing
@@ -123,10 +125,24 @@ func permitted(t *testing.T, fakeentra, mode string) {
 
 func run(t *testing.T, fakeentra, mode string, command ...string) (stdout, stderr string, err error) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), fakeentra, append([]string{"run", "--mode", mode, "--"}, command...)...)
+	args := append([]string{"run", "--mode", mode, "--"}, command...)
+	if mode == ProxyInNetns {
+		args = append([]string{"run", "--mode", "netns", "--scenario", nothing(t), "--", fakeentra, "run", "--mode", "proxy", "--"}, command...)
+	}
+	cmd := exec.CommandContext(t.Context(), fakeentra, args...)
 	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+t.TempDir())
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err = cmd.Run()
 	return out.String(), errs.String(), err
+}
+
+// nothing returns the scenario of a cloud that has only a host.
+func nothing(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "nothing.yaml")
+	if err := os.WriteFile(file, []byte("fakeentra: 1\nhosts: {outside: {source: none}}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
