@@ -39,7 +39,7 @@ func (h handler) answer(w http.ResponseWriter, in *http.Request) {
 	in = in.WithContext(in.Context())
 	in.URL = target
 	caller := edge.Caller{Host: h.host, TLS: target.Scheme == "https"}
-	resp, err := h.router.serve(h.answerer(target.Hostname()), caller, in)
+	resp, err := h.serve(caller, in)
 	if h.noMetadata && canonical(target.Hostname()) == metadata {
 		err = edge.ErrHangup // the attempt is on record; any answer would look like a metadata service
 	}
@@ -52,6 +52,14 @@ func (h handler) answer(w http.ResponseWriter, in *http.Request) {
 		w.Header().Set("Connection", "close")
 		unreadable.json(err).Write(w, in)
 	}
+}
+
+// serve has the service answer that the connection or the URL names.
+func (h handler) serve(caller edge.Caller, in *http.Request) (edge.Response, error) {
+	if s := h.router.behind(in.TLS); s != nil {
+		return h.router.edge.Serve(s, caller, in)
+	}
+	return h.router.serve(h.answerer(in.URL.Hostname()), caller, in)
 }
 
 // answerer returns the host name whose service answers a request for hostname.

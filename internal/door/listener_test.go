@@ -85,6 +85,33 @@ func to(t *testing.T, address string, config *tls.Config, http2 bool) *http.Clie
 	return &http.Client{Transport: tr}
 }
 
+// Identity bindings of AKS share the address and the host of an API server.
+func TestAServerNameInTheHandshakeGoesBeforeTheHost(t *testing.T) {
+	r, a := newRouter(), newAuthority(t)
+	r.HandleServerName(echo("front"), func(name string) bool { return name == "front.windows.net" })
+	address := serveTLS(t, r, a)
+	for serverName, want := range map[string]string{
+		"front.windows.net": "front: GET https://login.microsoftonline.com/x from vm1, TLS true",
+		"FRONT.windows.net": "front: GET https://login.microsoftonline.com/x from vm1, TLS true",
+		"other.windows.net": "sts: GET https://login.microsoftonline.com/x from vm1, TLS true",
+	} {
+		config := trust(a)
+		config.ServerName = serverName
+		resp, err := to(t, address, config, false).Get("https://login.microsoftonline.com/x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if err != nil || !strings.HasPrefix(string(got), want) {
+			t.Errorf("%s: %s, %v; want %s", serverName, got, err, want)
+		}
+	}
+	if r.Knows("front.windows.net") {
+		t.Error("the server name has an address of its own")
+	}
+}
+
 // exchange sends bytes to an address and returns all that comes back.
 func exchange(t *testing.T, address, send string) string {
 	t.Helper()

@@ -8,6 +8,7 @@
 package door
 
 import (
+	"crypto/tls"
 	"fmt"
 	"maps"
 	"net/http"
@@ -27,6 +28,7 @@ type Router struct {
 	mu       sync.RWMutex
 	exact    map[string]edge.Service
 	families []family
+	fronts   []family // by the server name of the TLS handshake
 }
 
 // A family is a set of host names that changes while the cloud runs, such as
@@ -60,6 +62,34 @@ func (r *Router) HandleFunc(s edge.Service, describe func() []string, knows func
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.families = append(r.families, family{s, describe, knows})
+}
+
+// HandleServerName makes s answer all requests on connections whose TLS handshake
+// names a server that knows accepts, whichever host the requests are for: some
+// services share an address and a host with others, and are told apart by the
+// name in the handshake alone (RFC 6066 section 3). Such names have no address
+// of their own.
+func (r *Router) HandleServerName(s edge.Service, knows func(serverName string) bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.fronts = append(r.fronts, family{service: s, knows: knows})
+}
+
+// behind returns the service that the server name of a connection asked for, or
+// nil if the host of the request tells.
+func (r *Router) behind(connection *tls.ConnectionState) edge.Service {
+	if connection == nil {
+		return nil
+	}
+	r.mu.RLock()
+	fronts := r.fronts
+	r.mu.RUnlock()
+	for _, f := range fronts {
+		if f.knows(canonical(connection.ServerName)) {
+			return f.service
+		}
+	}
+	return nil
 }
 
 // canonical returns the form in which host names are compared. A trailing dot

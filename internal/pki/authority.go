@@ -38,8 +38,9 @@ type Authority struct {
 	// signer makes the key for documents when there is one to sign.
 	signer func() (*rsa.PrivateKey, error)
 
-	mu     sync.Mutex
-	leaves leaves
+	mu        sync.Mutex
+	leaves    leaves
+	delegates map[string]*Authority // by server name
 }
 
 // New makes an authority that is valid for seven days from now. names are the

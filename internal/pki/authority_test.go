@@ -81,6 +81,29 @@ func TestClientsTrustEmulatedNames(t *testing.T) {
 	}
 }
 
+func TestAnotherAuthorityIssuesForTheNamesThatAreItsOwn(t *testing.T) {
+	a, err := New(time.Now(), "azmk8s.io")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cluster, err := New(time.Now(), "ests.aks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Delegate("One.ests.aks", cluster)
+	for name, want := range map[string]*Authority{"one.ests.aks": cluster, "ONE.ESTS.AKS": cluster, "api.azmk8s.io": a} {
+		cert, err := a.TLSConfig("").GetCertificate(&tls.ClientHelloInfo{ServerName: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		roots := x509.NewCertPool()
+		roots.AddCert(want.Certificate())
+		if _, err := cert.Leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: name}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestClientsRefuseNamesOutsideTheConstraints(t *testing.T) {
 	a := authority(t)
 	for _, name := range []string{"www.example.com", "notmicrosoftonline.com", "windows.net"} {

@@ -48,7 +48,7 @@ func (a *Authority) TLSConfig(fallback string) *tls.Config {
 			if hello.ServerName == "" {
 				return a.nameless(fallback)
 			}
-			return a.named(hello.ServerName)
+			return a.authorityOf(hello.ServerName).named(hello.ServerName)
 		},
 	}
 }
@@ -63,6 +63,27 @@ func (a *Authority) named(name string) (*tls.Certificate, error) {
 		return nil, fmt.Errorf("no certificate for %q: it is not a DNS name", name)
 	}
 	return a.certificate(name, &x509.Certificate{DNSNames: []string{name}}, a.leaf)
+}
+
+// Delegate has other issue the certificates for a server name, for clients that
+// trust other there and not a. Later connections are answered so.
+func (a *Authority) Delegate(name string, other *Authority) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.delegates == nil {
+		a.delegates = map[string]*Authority{}
+	}
+	a.delegates[strings.ToLower(name)] = other
+}
+
+// authorityOf returns who issues certificates for a server name.
+func (a *Authority) authorityOf(name string) *Authority {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if other := a.delegates[strings.ToLower(name)]; other != nil {
+		return other
+	}
+	return a
 }
 
 // nameless returns the certificate for clients that do not say whom they call.
