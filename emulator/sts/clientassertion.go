@@ -23,6 +23,9 @@ func (s *Service) authenticateByAssertion(r *edge.Request, g *grant, raw string)
 		return err
 	}
 	r.Presented("assertion", raw)
+	if s.Note != nil {
+		s.Note(r, raw)
+	}
 	assertion, err := token.Parse(raw)
 	if err != nil {
 		return errAssertionMalformed.because(nil, "the client_assertion cannot be read: %v", err)

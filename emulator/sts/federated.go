@@ -183,7 +183,7 @@ func (s *Service) checkEntraToken(r *edge.Request, g *grant, c token.Claims, ten
 		return errEntraIssued.because(nil, "in %s Entra accepted no token of its own as an assertion (era)", s.Era)
 	case tenant != string(g.client.home):
 		return errOtherTenant.because(values{"iss": c.Issuer}, "the assertion comes from the tenant %s, but %s is registered in %s; both have to be in one tenant", s.Directory.Explain(tenant), g.client.name, s.Directory.Explain(string(g.client.home)))
-	case g.client.managed != nil:
+	case g.client.managed != nil && !belowApplication(c):
 		return errOtherTenant.because(values{"iss": c.Issuer}, "%s is a managed identity, which cannot trust tokens of Entra", g.client.name)
 	case c.IDType == "user" || c.Scopes != "": // idtyp is optional, also in tokens of applications
 		return errUserToken.because(nil, "the assertion is a user's token (idtyp %q, scp %q)", c.IDType, c.Scopes)
@@ -191,7 +191,7 @@ func (s *Service) checkEntraToken(r *edge.Request, g *grant, c token.Claims, ten
 		return s.forbiddenAudience(c)
 	case c.FICInfo != "":
 		return errChained.because(nil, "the assertion was itself got with a federated identity credential (it has xms_ficinfo); use the first assertion instead")
-	case c.MIRID == "":
+	case c.MIRID == "" && !belowApplication(c):
 		return errNotManagedIdentity.because(nil, "the assertion is the token of %s, which is not a managed identity (it has no xms_mirid)", s.Directory.Explain(cmp.Or(c.AppID, c.AZP)))
 	}
 	if m, ok := s.Directory.ManagedIdentity(cmp.Or(c.AZP, c.AppID)); ok && m.Kind == directory.SystemAssigned {
@@ -199,6 +199,14 @@ func (s *Service) checkEntraToken(r *edge.Request, g *grant, c token.Claims, ten
 		r.Explain("", "accepted, but Microsoft documents that system-assigned identities are not supported as federated identity credentials")
 	}
 	return nil
+}
+
+// belowApplication reports whether a token is one that an application gets for
+// a path below itself (fmi_path), as Azure DevOps does for service connections
+// (Microsoft: "Convert service connections to use the Microsoft Entra issuer").
+// Other tokens of applications have their own principal as subject.
+func belowApplication(c token.Claims) bool {
+	return strings.HasPrefix(c.Subject, "/eid1/c/") && c.Subject != c.ObjectID
 }
 
 func (s *Service) forbiddenAudience(c token.Claims) *Error {

@@ -8,6 +8,7 @@ import (
 	"github.com/fakeentra/fakeentra/emulator/directory"
 	"github.com/fakeentra/fakeentra/emulator/environment"
 	"github.com/fakeentra/fakeentra/emulator/token"
+	"github.com/fakeentra/fakeentra/internal/edge"
 )
 
 func TestExternalIssuers(t *testing.T) {
@@ -57,6 +58,42 @@ func TestManagedIdentitiesFederateWithOutsidersAlone(t *testing.T) {
 	}
 	if refused := w.withAssertion(w.identityToken(exchange), "client_id", agentCID); refused.Body["error_codes"].([]any)[0] != 700236.0 {
 		t.Errorf("an identity that trusts an identity: %v", refused.Body)
+	}
+}
+
+// Azure DevOps has a subject for each service connection, below its own
+// application, and both applications and managed identities can trust it.
+func TestATokenOfAPathBelowAnApplicationIsAnAssertion(t *testing.T) {
+	const connection = "/eid1/c/pub/t/EREREREREREREREREREREQ/a/rISbSSETf0KqFyZ8ppdXmA/sc/1/2"
+	below := map[string]any{"sub": connection, "xms_mirid": nil, "azp": "499b84ac-1321-427f-aa17-267ca6975798"}
+	fic := msiAsFIC()
+	fic.Subject = connection
+	w := newWorld(t).trusting(fic)
+	w.claims(w.withAssertion(w.forged(below)))
+	w.must(w.dir.UpdateManagedIdentity(agentCID, func(m *directory.ManagedIdentity) {
+		m.Federated = []directory.FederatedIdentityCredential{fic}
+	}))
+	w.claims(w.withAssertion(w.forged(below), "client_id", agentCID))
+	fic.Subject = agentOID
+	w.trusting(fic)
+	below["sub"], below["oid"] = agentOID, agentOID
+	if got := w.withAssertion(w.forged(below)); got.Body["error_codes"].([]any)[0] != 700226.0 {
+		t.Errorf("an application's own token: %v", got.Body)
+	}
+}
+
+func TestWhatOthersKnowOfAnAssertionIsInTheTranscript(t *testing.T) {
+	w := newWorld(t).trusting(external())
+	raw := w.byIssuer(nil)
+	w.sts.Note = func(r *edge.Request, assertion string) {
+		if assertion == raw {
+			r.Note("rotation", "2")
+		}
+	}
+	w.claims(w.withAssertion(raw))
+	entries := w.edge.Journal.Snapshot().Entries
+	if got := entries[len(entries)-1].String(); !strings.Contains(got, " assertion=unknown rotation=2 credential=") {
+		t.Errorf("the transcript says %q", got)
 	}
 }
 

@@ -55,15 +55,18 @@ var DefaultLifetimes = Lifetimes{ManagedIdentity: 24 * time.Hour, Application: t
 // and the body, or an error when there is no answer.
 type Fetcher func(url string) (status int, body []byte, err error)
 
-// Config is what a Service needs. All fields but Fetch must be set.
+// Config is what a Service needs. All fields but Fetch and Note must be set.
 type Config struct {
 	Environment environment.Environment
 	Directory   *directory.Directory
 	Ring        *token.Ring // of all tenants
 	Fetch       Fetcher     // nil: no issuer outside Entra can be reached
-	Era         Era
-	Lifetimes   Lifetimes
-	Seed        string
+	// Note adds to the transcript what others know of an assertion that is
+	// presented. Nil adds nothing.
+	Note      func(r *edge.Request, assertion string)
+	Era       Era
+	Lifetimes Lifetimes
+	Seed      string
 }
 
 // A Service is the token service of a cloud. Its methods may be called from
