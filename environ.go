@@ -168,7 +168,13 @@ func (c *Cloud) WriteCertificates(folder string) (Certificates, error) {
 	if err != nil {
 		return Certificates{}, err
 	}
-	return certificatesIn(folder), writeCertificates(authority, folder, 0o644)
+	return certificatesIn(folder), writeCertificates(authority.PEM(), folder, 0o644)
+}
+
+// WriteCertificates writes the files of [Cloud.CertificateFiles] to a folder, for
+// this user alone. ca is the [Cloud.CAPEM] of a Cloud in another process.
+func WriteCertificates(folder string, ca []byte) (Certificates, error) {
+	return certificatesIn(folder), writeCertificates(ca, folder, 0o600)
 }
 
 func certificatesIn(folder string) Certificates {
@@ -189,17 +195,17 @@ func temporaryCertificates(authority *pki.Authority) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("cannot make a temporary folder for the certificates: %w; set TMPDIR to one that can be written", err)
 	}
-	if err := writeCertificates(authority, dir, 0o600); err != nil {
+	if err := writeCertificates(authority.PEM(), dir, 0o600); err != nil {
 		return "", errors.Join(err, os.RemoveAll(dir))
 	}
 	return dir, nil
 }
 
 // writeCertificates gives the files their mode, whatever the umask is.
-func writeCertificates(authority *pki.Authority, dir string, mode fs.FileMode) error {
-	bundle := append(pki.SystemBundle(), authority.PEM()...)
+func writeCertificates(ca []byte, dir string, mode fs.FileMode) error {
+	bundle := append(pki.SystemBundle(), ca...)
 	for name, content := range map[string][]byte{
-		caFile: authority.PEM(), bundleFile: bundle, trustStoreFile: pki.JKS(bundle, time.Now()), door.NodeProxyFile: []byte(door.NodeProxy()),
+		caFile: ca, bundleFile: bundle, trustStoreFile: pki.JKS(bundle, time.Now()), door.NodeProxyFile: []byte(door.NodeProxy()),
 	} {
 		path := filepath.Join(dir, name)
 		err := os.WriteFile(path, content, mode)

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -18,7 +17,6 @@ import (
 	"github.com/fakeentra/fakeentra/emulator/control"
 	"github.com/fakeentra/fakeentra/emulator/environment"
 	"github.com/fakeentra/fakeentra/emulator/journal"
-	"github.com/fakeentra/fakeentra/internal/pki"
 	"github.com/fakeentra/fakeentra/internal/sandbox"
 )
 
@@ -158,13 +156,9 @@ func (s *attached) environ() (_ []string, err error) {
 	if s.files, err = os.MkdirTemp("", "fakeentra-"); err != nil {
 		return nil, failed(hint, "cannot make a temporary folder for the certificates: %v", err)
 	}
-	in := func(name string) string { return filepath.Join(s.files, name) }
-	files := fakeentra.Certificates{CA: in("ca.pem"), Bundle: in("bundle.pem"), TrustStore: in("truststore.jks")}
-	bundle := append(pki.SystemBundle(), s.ca...)
-	for name, content := range map[string][]byte{files.CA: s.ca, files.Bundle: bundle, files.TrustStore: pki.JKS(bundle, time.Now())} {
-		if err := os.WriteFile(name, content, 0o600); err != nil {
-			return nil, failed(hint, "cannot write the certificates: %v", err)
-		}
+	files, err := fakeentra.WriteCertificates(s.files, s.ca)
+	if err != nil {
+		return nil, failed(hint, "%v", err)
 	}
 	added := fakeentra.Doors{Proxy: "http://" + s.door("proxy")}.Environ(files)
 	return append(fakeentra.CleanEnviron(os.Environ()), added...), nil
