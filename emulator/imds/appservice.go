@@ -98,8 +98,6 @@ func (s *Service) appServiceToken(r *edge.Request) (edge.Response, *refusal) {
 	}
 	host, _ := s.Host(r.Caller.Host)
 	m, no := s.appIdentity(r, host, query, version)
-	r.Note("", m.Name)
-	r.Note("resource", resource)
 	if no != nil {
 		return edge.Response{}, no
 	}
@@ -140,8 +138,8 @@ func (s *Service) appIdentity(r *edge.Request, host Host, query url.Values, vers
 		no.row = "appservice-two-selectors"
 		return directory.ManagedIdentity{}, no
 	}
-	noteOddities(r, query, sel)
 	m, missed := s.choose(host, sel)
+	noteChoice(r, m, query.Get("resource"), query, sel)
 	switch {
 	case missed != nil && missed.selected:
 		return m, because("appservice-identity-not-found", "%s", missed.why)

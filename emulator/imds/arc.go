@@ -92,8 +92,6 @@ func (s *Service) arcToken(r *edge.Request) (edge.Response, *refusal) {
 	}
 	host, _ := s.Host(r.Caller.Host)
 	sel, m, no := s.arcIdentity(r, host, query)
-	r.Note("", m.Name)
-	r.Note("resource", query.Get("resource"))
 	if no != nil {
 		return edge.Response{}, no
 	}
@@ -186,8 +184,8 @@ func (s *Service) arcIdentity(r *edge.Request, host Host, query url.Values) (sel
 		no.row = "arc-two-selectors"
 		return sel, directory.ManagedIdentity{}, no
 	}
-	noteOddities(r, query, sel)
 	m, missed := s.choose(host, sel)
+	noteChoice(r, m, query.Get("resource"), query, sel)
 	switch {
 	case missed == nil:
 		return sel, m, nil

@@ -49,9 +49,7 @@ func (s *Service) azureMLToken(r *edge.Request) (edge.Response, *refusal) {
 		return edge.Response{}, because("azureml-resource-missing", "the query has no resource; add resource=api://AzureADTokenExchange, or the application ID URI of what the token is for")
 	}
 	m, missed := s.choose(host, sel)
-	r.Note("", m.Name)
-	r.Note("resource", resource)
-	noteOddities(r, query, sel)
+	noteChoice(r, m, resource, query, sel)
 	if missed != nil {
 		return edge.Response{}, because("azureml-identity-not-found", "%s", missed.why)
 	}

@@ -70,9 +70,7 @@ func (s *Service) cloudShellToken(r *edge.Request) (edge.Response, *refusal) {
 	}
 	host, _ := s.Host(r.Caller.Host)
 	m, missed := s.choose(host, selector{})
-	r.Note("", m.Name)
-	r.Note("resource", resource)
-	noteOddities(r, parameters, selector{})
+	noteChoice(r, m, resource, parameters, selector{})
 	switch {
 	case missed != nil:
 		return edge.Response{}, because("cloudshell-no-user", "%s; the one identity that is assigned stands for the user", missed.why)

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/fakeentra/fakeentra/emulator/directory"
 	"github.com/fakeentra/fakeentra/internal/edge"
 )
 
@@ -45,6 +46,13 @@ func queryOf(r *edge.Request) (url.Values, string) {
 	}
 	noteForwarded(r)
 	return query, ""
+}
+
+// noteChoice records whose token is asked for, and what was read over.
+func noteChoice(r *edge.Request, m directory.ManagedIdentity, resource string, query url.Values, sel selector) {
+	r.Note("", m.Name)
+	r.Note("resource", resource)
+	noteOddities(r, query, sel)
 }
 
 // noteForwarded notes what only IMDS is documented to refuse.

@@ -50,9 +50,7 @@ func (s *Service) serviceFabricToken(r *edge.Request) (edge.Response, *refusal) 
 		return edge.Response{}, no
 	}
 	m, missed := s.choose(host, selector{})
-	r.Note("", m.Name)
-	r.Note("resource", query.Get("resource"))
-	noteOddities(r, query, selector{})
+	noteChoice(r, m, query.Get("resource"), query, selector{})
 	if missed != nil {
 		return edge.Response{}, because("ManagedIdentityNotFound", "%s", missed.why)
 	}
