@@ -1,0 +1,125 @@
+package container
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fakeentra/fakeentra/internal/exampletest"
+)
+
+// A program is an example that runs in a container with the interpreters and
+// libraries of this machine, as if they were those of its image.
+type program struct {
+	example string
+	command []string
+	needs   string // file of the example that has to be there
+}
+
+var java = []string{"java", "-cp", "target/classes:target/lib/*", "ListBlobs"}
+
+var programs = []program{
+	{"bash-curl", []string{"bash", "./list-blobs.sh"}, "list-blobs.sh"},
+	{"node-azure-identity", []string{"node", "index.mjs"}, "node_modules/@azure/identity/package.json"},
+	{"node-msal", []string{"node", "index.mjs"}, "node_modules/@azure/msal-node/package.json"},
+	{"python-azure-identity", []string{".venv/bin/python", "main.py"}, ".venv/bin/python"},
+	{"python-msal", []string{".venv/bin/python", "main.py"}, ".venv/bin/python"},
+	{"java-azure-identity", java, "target/classes/ListBlobs.class"},
+	{"java-msal4j", java, "target/classes/ListBlobs.class"},
+	{"rust-azure-identity", []string{"target/release/list-blobs"}, "target/release/list-blobs"},
+}
+
+// listBlobs runs each program that is there by a command of Docker, which is
+// told the mounts, the folder and the program, and expects it to list the blobs.
+func listBlobs(t *testing.T, docker func(mounts []string, folder string, command []string) []string) {
+	for _, p := range programs {
+		t.Run(p.example, func(t *testing.T) {
+			folder, err := filepath.Abs(filepath.Join("../examples", p.example))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := os.Stat(filepath.Join(folder, p.needs)); err != nil || runtime.GOOS != "linux" {
+				skip(t, "the packages of examples/"+p.example, "examples/install, on Linux")
+			}
+			got := output(t, docker(mounts(t, folder, p.needs), folder, p.command)...)
+			if diff := cmp.Diff(blobs, got); diff != "" {
+				t.Errorf("blobs (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// mounts are arguments of "docker run" that show a container the programs and
+// libraries of this machine, and a folder, under the same paths.
+func mounts(t *testing.T, folder, needs string) []string {
+	t.Helper()
+	paths := []string{"/usr", "/etc", folder}
+	for _, link := range []string{"/bin", "/lib", "/lib64"} {
+		if _, err := os.Stat(link); err == nil {
+			paths = append(paths, link)
+		}
+	}
+	interpreter, err := filepath.EvalSymlinks(filepath.Join(folder, needs)) // of a virtual environment, it is elsewhere
+	if err != nil {
+		t.Fatal(err)
+	}
+	if prefix := filepath.Dir(filepath.Dir(interpreter)); !strings.HasPrefix(prefix, "/usr") && !strings.HasPrefix(prefix, folder) {
+		paths = append(paths, prefix)
+	}
+	var arguments []string
+	for _, path := range paths {
+		arguments = append(arguments, "--volume", path+":"+path+":ro")
+	}
+	return arguments
+}
+
+// skip leaves out a test for want of something, unless nothing may be left out.
+func skip(t *testing.T, what, install string) {
+	t.Helper()
+	reason := fmt.Sprintf("did without %s; to have it: %s", what, install)
+	if os.Getenv(exampletest.RequireAll) != "" {
+		t.Fatal(reason)
+	}
+	t.Skip(reason)
+}
+
+// confined are the arguments of "docker run" for a container without privileges
+// and without a network.
+var confined = []string{"docker", "run", "--rm", "--network", "none", "--user", "65532:65532", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"}
+
+// notify runs a command under "fakeentra run", in the image of fakeentra.
+var notify = []string{"fakeentra:" + tag, "run", "--mode", "notify", "--fresh-keys", "--"}
+
+func join(parts ...[]string) []string {
+	var all []string
+	for _, p := range parts {
+		all = append(all, p...)
+	}
+	return all
+}
+
+func runsProgramsInAContainer(t *testing.T) {
+	t.Run("a static program", func(t *testing.T) {
+		t.Setenv("CGO_ENABLED", "0")
+		program := exampletest.Build(t, "examples/go-msal")
+		got := output(t, join(confined, []string{"--volume", program + ":/program:ro"}, notify, []string{"/program"})...)
+		if diff := cmp.Diff(blobs, got); diff != "" {
+			t.Errorf("blobs (-want +got):\n%s", diff)
+		}
+	})
+	listBlobs(t, func(mounts []string, folder string, command []string) []string {
+		return join(confined, mounts, []string{"--workdir", folder}, notify, command)
+	})
+}
+
+// joinsProgramsToCompose runs the programs as the service of a client.
+func joinsProgramsToCompose(t *testing.T) {
+	listBlobs(t, func(mounts []string, folder string, command []string) []string {
+		return join(compose("run", "--rm", "-T", "--workdir", folder, "--entrypoint", command[0]), mounts, []string{"client"}, command[1:])
+	})
+}
