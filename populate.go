@@ -92,13 +92,37 @@ func (c *Cloud) loadHosts(s *scenario.Scenario) error {
 		if h.Tenant != "" {
 			tenant = c.Tenant(h.Tenant).ID
 		}
-		if err := c.addHost(imds.Host{Name: h.Name, Source: imds.Source(h.Source), ResourceID: h.ResourceID, Tenant: tenant, Environment: c.environment}); err != nil {
+		if err := c.addHost(imds.Host{Name: h.Name, Source: imds.Source(h.Source), ResourceID: h.ResourceID, Tenant: tenant, Environment: c.environment, Machine: machineOf(h.Machine)}); err != nil {
+			return err
+		}
+		if err := c.loadEvents(h); err != nil {
 			return err
 		}
 		for _, name := range h.Identities {
 			if err := c.imds.Assign(h.Name, directory.ClientID(c.clientID(name))); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+func machineOf(m scenario.Machine) Machine {
+	out := Machine{Location: m.Location, Size: m.Size, OS: m.OS, Zone: m.Zone, UserData: m.UserData, PublicIP: m.PublicIP, RateLimits: m.RateLimits}
+	for _, t := range m.Tags {
+		out.Tags = append(out.Tags, Tag(t))
+	}
+	return out
+}
+
+func (c *Cloud) loadEvents(h scenario.Host) error {
+	for _, e := range h.Events {
+		event := ScheduledEvent{Type: EventType(e.Type), Description: e.Description, Source: e.Source, DurationInSeconds: e.Seconds}
+		if e.In > 0 {
+			event.NotBefore = c.Now().Add(e.In)
+		}
+		if _, err := c.imds.Schedule(h.Name, event, c.Now()); err != nil {
+			return err
 		}
 	}
 	return nil

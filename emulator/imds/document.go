@@ -5,15 +5,16 @@ import (
 	"strings"
 )
 
-// Documents of IMDS are trees of objects and lists whose leaves are text. What a
-// tree holds depends on the version that the client asks for.
+// Documents of IMDS are trees of objects and lists. What a
+// tree holds depends on the version that the client asks for. Leaves of instance
+// metadata are text, those of scheduled events can be whole numbers.
 type (
 	object []member // in the order in which IMDS sends them: by name
 	list   []any
 )
 
-// A member is a named part of an object. Its value is an object, a list or a
-// string.
+// A member is a named part of an object. Its value is an object, a list, a
+// string or an int.
 type member struct {
 	name  string
 	since string // the first version that has it; empty if all have
@@ -68,6 +69,9 @@ func appendJSON(b []byte, v any, version string) []byte {
 			b = appendJSON(separate(b, i), item, version)
 		}
 		return append(b, ']')
+	}
+	if number, ok := v.(int); ok {
+		return strconv.AppendInt(b, int64(number), 10)
 	}
 	text, _ := v.(string)
 	return append(b, quote(text)...)

@@ -51,6 +51,11 @@ var provocations = []struct {
 	{"nonce", "vm1", "GET", attestedURL + "?api-version=2018-10-01&nonce=", nil, 400, `{ "error": "Bad request. The nonce is invalid" }`, "up to 32 letters and digits"},
 	{"nonce", "vm1", "GET", attestedURL + "?api-version=2018-10-01&nonce=" + strings.Repeat("1", 33), nil, 400, `{ "error": "Bad request. The nonce is invalid" }`, "up to 32 letters and digits"},
 	{"api-version", "vm1", "GET", attestedURL + "?api-version=2018-04-02", nil, 400, newestVersions, "documented are 2018-10-01 to 2025-04-07"},
+	{"no-load-balancer", "vm1", "GET", "http://169.254.169.254/metadata/loadbalancer?api-version=2020-10-01", nil, 404, `{ "error": "No load balancer metadata is found. Check if your virtual machine is using any nonbasic SKU load balancer and retry later." }`, "vm1 has no public address"},
+	{"api-version", "vm1", "GET", "http://169.254.169.254/metadata/loadbalancer?api-version=2020-09-01", nil, 400, newestVersions, "documented are 2020-10-01 to 2025-04-07"},
+	{"api-version", "vm1", "GET", "http://169.254.169.254/metadata/scheduledevents?api-version=2021-02-01", nil, 400, newestVersions, "documented are 2017-08-01 to 2020-07-01"},
+	{"api-version", "vm1", "POST", "http://169.254.169.254/metadata/scheduledevents", nil, 400, newestVersions, "api-version is missing"},
+	{"method-not-allowed", "vm1", "DELETE", eventsURL, nil, 405, `{ "error": "The method is not allowed" }`, "DELETE is not a method of /metadata/scheduledevents"},
 	{"format", "vm1", "GET", instanceURL + "?api-version=2021-02-01&format=xml", nil, 400, `{ "error": "Bad request. The format is not supported" }`, "expected json or text"},
 	{"leaf-format", "vm1", "GET", instanceURL + "/compute/vmId?api-version=2021-02-01", nil, 400, `{ "error": "Bad request. format=text is required for a leaf node" }`, "add format=text"},
 	{"leaf-format", "vm1", "GET", instanceURL + "/compute/vmId?api-version=2021-02-01&format=json", nil, 400, `{ "error": "Bad request. format=text is required for a leaf node" }`, "a single value"},
@@ -169,7 +174,7 @@ func TestAFaultCanAskForAnyRow(t *testing.T) {
 }
 
 func TestEveryRowHasATestASourceAndAGrade(t *testing.T) {
-	tested := map[string]int{"entra-failed": 1, "too-large": 1, "signing-failed": 1} // by the tests of their names above
+	tested := map[string]int{"entra-failed": 1, "too-large": 1, "signing-failed": 1, "start-requests": 1, "event-unknown": 1} // by the tests of their names above
 	for _, tc := range provocations {
 		tested[tc.row]++
 	}

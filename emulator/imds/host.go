@@ -122,11 +122,13 @@ func (s *Service) Assigned(host string) []directory.ManagedIdentity {
 	return identities
 }
 
-// Reset forgets hosts, assignments and tokens.
+// Reset forgets hosts, what was assigned to and scheduled for them, and tokens.
 func (s *Service) Reset() {
 	s.mu.Lock()
 	s.hosts, s.assigned = map[string]Host{}, map[string][]directory.ClientID{}
 	s.mu.Unlock()
+	s.calendar.clear()
+	s.limiter.clear()
 	s.ForgetTokens()
 	s.forgetChallenges()
 }

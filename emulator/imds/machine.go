@@ -22,6 +22,10 @@ type Machine struct {
 	Tags     []Tag  // in the order in which IMDS shall list them
 	UserData string // base64
 	PublicIP string // of Standard SKU, so that it shows in load balancer metadata only
+
+	// RateLimits makes IMDS refuse requests with 429 that are more than it
+	// documents: 5 a second, and of tokens 20 a second and 5 at the same time.
+	RateLimits bool
 }
 
 // A Tag is a tag of a virtual machine.

@@ -64,6 +64,8 @@ type Service struct {
 	routes    []edge.Route
 	fallback  edge.Route
 	tokens    tokenCache
+	calendar  calendar
+	limiter   limiter
 
 	keys       KeyFolder
 	challenges challenges
@@ -118,7 +120,7 @@ func (s *Service) Resolve(r *edge.Request) *edge.Route {
 	if table := s.tableOf(r); table != nil {
 		if route, vars, _ := table.Match(r.Method, r.URL); route != nil {
 			r.Vars = vars
-			return route
+			return s.limited(r, route)
 		}
 	}
 	return &s.fallback

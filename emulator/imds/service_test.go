@@ -22,6 +22,9 @@ func TestEveryOperationIsListedWithItsGradeAndSource(t *testing.T) {
 		"imds.platform-metadata /metadata/identity/issuecredential":     "approximate",
 		"imds.attested /metadata/attested/document":                     "faithful",
 		"imds.instance /metadata/instance/{path...}":                    "approximate",
+		"imds.scheduled-events /metadata/scheduledevents":               "approximate",
+		"imds.start-events /metadata/scheduledevents":                   "approximate",
+		"imds.load-balancer /metadata/loadbalancer":                     "stub",
 		"imds.unknown ": "approximate",
 
 		"appservice.token /msi/token":                         "faithful",

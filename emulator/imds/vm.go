@@ -25,6 +25,9 @@ func (s *Service) vmRoutes() []edge.Route {
 		{Op: "imds.platform-metadata", Path: "/metadata/identity/issuecredential", Do: guarded(s.platformMetadata), Fidelity: edge.Approximate, Source: "source of MSAL.NET (ImdsV2ManagedIdentitySource); switched off as on hosts without IMDSv2"},
 		{Op: "imds.instance", Method: "GET", Path: "/metadata/instance/{path...}", Do: guarded(s.instance), Fidelity: edge.Approximate, Source: "Microsoft: Azure Instance Metadata Service, Instance metadata; lists in text and texts of errors are inferred"},
 		{Op: "imds.attested", Method: "GET", Path: "/metadata/attested/document", Do: guarded(s.attestedDocument), Fidelity: edge.Faithful, Source: "Microsoft: Azure Instance Metadata Service, Attested data"},
+		{Op: "imds.scheduled-events", Method: "GET", Path: "/metadata/scheduledevents", Do: guarded(s.scheduledEvents), Fidelity: edge.Approximate, Source: "Microsoft: Azure Metadata Service, Scheduled Events; one machine's, on the cloud's clock, without the delay of the first call"},
+		{Op: "imds.start-events", Method: "POST", Path: "/metadata/scheduledevents", Do: guarded(s.startEvents), Fidelity: edge.Approximate, Source: "Microsoft: Azure Metadata Service, Scheduled Events, Start an event; the body of the answer is inferred"},
+		{Op: "imds.load-balancer", Method: "GET", Path: "/metadata/loadbalancer", Do: guarded(s.loadBalancer), Fidelity: edge.Stub, Source: "Microsoft: Retrieve load balancer metadata using IMDS"},
 	}
 }
 

@@ -66,6 +66,7 @@ type Caller struct {
 // with the error of a request body that cannot be read.
 func (e *Edge) Serve(s Service, from Caller, in *http.Request) (Response, error) {
 	r := e.open(from, in)
+	defer r.finish()
 	route := s.Resolve(r)
 	r.Op = route.Op
 	resp, ruleName, err := e.answer(s, route, r, in)

@@ -156,6 +156,32 @@ func TestTableMatchesAsTheServicesDo(t *testing.T) {
 	}
 }
 
+func TestWhatIsLeftForTheEndIsDoneWhateverHappens(t *testing.T) {
+	for name, do := range map[string]fault.Action{"answered": fault.Rewrite(func(*journal.Response) {}), "closed": fault.Hangup{}} {
+		e, order := newEdge(), ""
+		e.Faults.Add(fault.Rule{Op: "test.echo", Do: do})
+		s := resolving{mirror, func(r *Request) {
+			r.Finally(func() { order += "1" })
+			r.Finally(func() { order += "2" })
+		}}
+		_, _ = e.Serve(s, Caller{}, request(t, ""))
+		if order != "12" {
+			t.Errorf("%s: %q was done, want 12", name, order)
+		}
+	}
+}
+
+// resolving is a service that looks at requests before they are carried out.
+type resolving struct {
+	echo
+	look func(*Request)
+}
+
+func (s resolving) Resolve(r *Request) *Route {
+	s.look(r)
+	return s.echo.Resolve(r)
+}
+
 func TestATableMatchesTheRestOfAPath(t *testing.T) {
 	table := NewTable(true, []Route{{Op: "whole", Path: "/"}, {Op: "tree", Method: "GET", Path: "/metadata/{category}/{path...}"}})
 	for path, want := range map[string]string{

@@ -33,6 +33,7 @@ type Request struct {
 	facts    []journal.Fact
 	used     []int
 	tokens   [][sha256.Size]byte
+	finally  []func()
 }
 
 // Vars are the variable parts of a route's path.
@@ -54,6 +55,16 @@ func (r *Request) explain(resp Response, code, format string, args ...any) Respo
 func (r *Request) Note(key, value string) {
 	if value != "" {
 		r.facts = append(r.facts, journal.Fact{Key: key, Value: value})
+	}
+}
+
+// Finally has the edge call do when the request has been answered, or will never
+// be.
+func (r *Request) Finally(do func()) { r.finally = append(r.finally, do) }
+
+func (r *Request) finish() {
+	for _, do := range r.finally {
+		do()
 	}
 }
 

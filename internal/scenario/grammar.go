@@ -1,6 +1,8 @@
 package scenario
 
 import (
+	"encoding/base64"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"time"
@@ -24,6 +26,7 @@ var (
 	resourceText  = regexp.MustCompile(`^/subscriptions/[^/\s]+(/[^/\s]+)*$`)
 	refusal       = regexp.MustCompile(`^[A-Za-z0-9_./-]+$`)
 	headerName    = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
+	regionName    = regexp.MustCompile(`^[a-z0-9]+$`)
 	operation     = regexp.MustCompile(`^[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)+$`)
 )
 
@@ -122,6 +125,28 @@ var host = recordOf(
 	key{"tenant", reference, false},
 	key{"resource-id", resource, false},
 	key{"identities", listOf(reference, 0, "a list of managed identities"), false},
+	key{"machine", machine, false},
+	key{"rate-limits", yesOrNo, false},
+	key{"scheduled-events", listOf(scheduledEvent, 0, "a list of scheduled events"), false},
+)
+
+// machine is what instance metadata tells of a host.
+var machine = recordOf(
+	key{"location", &shape{kind: text, pattern: regionName, expected: "a region such as westeurope"}, false},
+	key{"size", anyText, false},
+	key{"os", choice("Linux", "Windows"), false},
+	key{"zone", &shape{kind: text, tags: []string{"!!int"}, expected: "an availability zone such as 1"}, false},
+	key{"tags", byName("a tag", nil, "", &shape{kind: text, tags: []string{"!!int"}, expected: "text"}), false},
+	key{"user-data", &shape{kind: text, parses: isBase64, expected: "base64"}, false},
+	key{"public-ip", &shape{kind: text, parses: isAddress, expected: "an IP address such as 203.0.113.4"}, false},
+)
+
+var scheduledEvent = recordOf(
+	key{"type", choice("Freeze", "Reboot", "Redeploy", "Preempt", "Terminate"), true},
+	key{"in", duration, false},
+	key{"description", anyText, false},
+	key{"source", choice("Platform", "User"), false},
+	key{"duration", duration, false},
 )
 
 var storageAccount = recordOf(
@@ -179,6 +204,16 @@ func oneOrMore(one *shape, expected string) *shape {
 
 func isURL(s string) bool {
 	_, err := url.Parse(s)
+	return err == nil
+}
+
+func isBase64(s string) bool {
+	_, err := base64.StdEncoding.DecodeString(s)
+	return err == nil
+}
+
+func isAddress(s string) bool {
+	_, err := netip.ParseAddr(s)
 	return err == nil
 }
 

@@ -1,6 +1,10 @@
 package scenario
 
-import "github.com/fakeentra/fakeentra/emulator/directory"
+import (
+	"time"
+
+	"github.com/fakeentra/fakeentra/emulator/directory"
+)
 
 func (b *builder) host(v *value) Host {
 	h := Host{Name: v.name, Line: v.line, Source: v.string("source", SourceNone), Tenant: b.onlyTenant}
@@ -25,8 +29,44 @@ func (b *builder) host(v *value) Host {
 		}
 	}
 	h.ResourceID = b.hostResource(h, v)
+	h.Machine, h.Events = b.machine(v), b.scheduledEvents(v)
 	b.attach(h, v, identities)
 	return h
+}
+
+// machine returns what instance metadata tells of a host, and reports what can
+// never be seen because no metadata service answers there.
+func (b *builder) machine(v *value) Machine {
+	for _, key := range []string{"machine", "rate-limits", "scheduled-events"} {
+		if said := v.get(key); said != nil && !v.broken && !metadataAnswers(v.string("source", SourceNone)) {
+			b.found.add(said.spot, "%s is said of a host where no metadata service answers; expected source: %s", key, anyOf([]string{SourceIMDS, SourceServiceFabric, SourceAKS}))
+		}
+	}
+	m := v.get("machine")
+	out := Machine{
+		Location: m.string("location", ""), Size: m.string("size", ""), OS: m.string("os", ""), Zone: m.string("zone", ""),
+		UserData: m.string("user-data", ""), PublicIP: m.string("public-ip", ""), RateLimits: v.flag("rate-limits", false),
+	}
+	for _, tag := range m.all("tags") {
+		out.Tags = append(out.Tags, Tag{tag.name, tag.text})
+	}
+	return out
+}
+
+// metadataAnswers reports whether a host is a virtual machine, or runs on one.
+func metadataAnswers(source string) bool {
+	return source == SourceIMDS || source == SourceServiceFabric || source == SourceAKS
+}
+
+func (b *builder) scheduledEvents(v *value) []ScheduledEvent {
+	var out []ScheduledEvent
+	for _, e := range v.all("scheduled-events") {
+		out = append(out, ScheduledEvent{
+			Type: e.string("type", ""), In: e.duration("in", 0), Description: e.string("description", ""),
+			Source: e.string("source", ""), Seconds: int(e.duration("duration", -time.Second) / time.Second),
+		})
+	}
+	return out
 }
 
 // assigned returns the managed identities of a host.

@@ -172,6 +172,30 @@ type Host struct {
 	Tenant     string // name; that of its first identity unless spelled, and empty if nothing tells
 	ResourceID directory.ResourceID
 	Identities []string // names of managed identities
+	Machine    Machine
+	Events     []ScheduledEvent
+}
+
+// A Machine is what instance metadata tells of a host; what the file does not
+// say is empty.
+type Machine struct {
+	Location, Size, OS, Zone string
+	Tags                     []Tag
+	UserData                 string // base64
+	PublicIP                 string
+	RateLimits               bool
+}
+
+// A Tag is a tag of a virtual machine.
+type Tag struct{ Name, Value string }
+
+// A ScheduledEvent is maintenance that a virtual machine is told of.
+type ScheduledEvent struct {
+	Type        string
+	In          time.Duration // after the start; zero for the least notice of its type
+	Description string
+	Source      string // Platform, User or empty
+	Seconds     int    // of the interruption; -1 unless spelled
 }
 
 // A StorageAccount is an account of the Blob service.
