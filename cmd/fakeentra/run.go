@@ -44,8 +44,8 @@ How it is led to the cloud is a matter of --mode:
   auto    by the first of them that this machine permits
 
 When the command fails, what it asked for is written to standard error, with the
-reason for each answer, and then what it asked for outside the cloud. In mode
-netns these are the names that it looked up, but not addresses.
+reason for each answer, and then what it asked for outside the cloud: names and
+addresses or, in mode proxy, what it asked the proxy for.
 
 Exit codes: that of the command; 128 and the number of the signal that killed
 it; 127 if it was not found, 126 if it could not be executed, and 125 if

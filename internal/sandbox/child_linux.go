@@ -91,6 +91,9 @@ func netnsChild(path string, args []string) error {
 	if err := addAddresses(s.Metadata); err != nil {
 		return err
 	}
+	if err := claimOutside(s.Metadata); err != nil {
+		return err
+	}
 	if err := replaceEtc(s); err != nil {
 		return err
 	}

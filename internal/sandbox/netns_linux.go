@@ -21,13 +21,13 @@ import (
 
 // Netns runs a command in a network and a file system of its own: 169.254.169.254
 // and one address for all emulated names are on its loopback interface, every
-// other address is unreachable, and its /etc has another resolver and the
+// other address refuses connections and is a leak, and its /etc has another resolver and the
 // certificate of the world in every trust store. Nothing is written to the disk.
 // The kernel removes it all with the last process inside.
 //
 // The command runs as the same user as this process. It has no capabilities, or,
-// if the user is root, all but those that could undo the sandbox. Addresses that
-// it asked for in vain are not among the leaks, host names are.
+// if the user is root, all but those that could undo the sandbox. If it
+// listens on all addresses, as on 0.0.0.0, it reaches itself at those outside.
 //
 // When ctx is done the command is killed. It must be called by a program that
 // calls [Child]. Errors are as [ErrUnavailable] says.
@@ -74,11 +74,13 @@ type netns struct {
 }
 
 // sockets are made by the child in its network, for the parent to serve on: in
-// this order, and then one for each address that is relayed.
+// this order, behind those of openWatches, and then one for each address that is
+// relayed.
 type sockets struct {
 	dns                 net.PacketConn
 	dnsTCP, https, http net.Listener
 	relayed             []net.Listener
+	watched             []*os.File
 	maker               *socketMaker // nil if nothing is published
 }
 
@@ -118,7 +120,7 @@ func startNetns(w World, c Command) (*netns, error) {
 		UidMappings:                sameIDs("/proc/self/uid_map", os.Geteuid()),
 		GidMappings:                sameIDs("/proc/self/gid_map", os.Getegid()),
 		GidMappingsEnableSetgroups: os.Geteuid() == 0 && kernelSays("/proc/self/setgroups", "allow"),
-		AmbientCaps:                []uintptr{unix.CAP_NET_ADMIN, unix.CAP_SYS_ADMIN, unix.CAP_NET_BIND_SERVICE},
+		AmbientCaps:                []uintptr{unix.CAP_NET_ADMIN, unix.CAP_SYS_ADMIN, unix.CAP_NET_BIND_SERVICE, unix.CAP_NET_RAW},
 		Pdeathsig:                  syscall.SIGKILL,
 	}
 	if err := n.child.Start(); err != nil {
@@ -246,6 +248,7 @@ func (n *netns) receive() (setupReport, []*os.File, error) {
 func (n *netns) serve(ctx context.Context, w World, c Command, published []net.Listener) error {
 	resolver := newResolver(w.Knows, &n.leaks)
 	resolver.real = hostAddresses(outlets(c.Egress))
+	n.group.Go(func() { (&watch{n.inside.watched, &n.leaks}).run(ctx) })
 	n.group.Go(func() { resolver.serve(ctx, n.inside.dns, n.inside.dnsTCP) })
 	n.group.Go(func() {
 		n.served = w.Serve(ctx, n.inside.https, n.inside.http)

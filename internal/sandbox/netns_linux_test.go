@@ -62,14 +62,14 @@ login.example.com/plain
 127.0.0.1 ::1
 error: no such host
 error: no such host
-error: network is unreachable
+error: connection refused
 error: connection refused
 error: connection refused
 `
 			if diff := cmp.Diff(want, out); diff != "" || code != 0 {
 				t.Errorf("exit code %d, output (-want +got):\n%s", code, diff)
 			}
-			if want := "leaks: [{dns www.example.org 4}]\n"; errs != want {
+			if want := "leaks: [{connect 203.0.113.1:443 1} {dns www.example.org 4}]\n"; errs != want {
 				t.Errorf("standard error %q, want %q", errs, want)
 			}
 		})

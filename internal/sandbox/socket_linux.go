@@ -31,7 +31,10 @@ func openSockets(s settings) ([]int, error) {
 	if s.Metadata {
 		doors = append(doors, door{unix.SOCK_STREAM, metadataAddress, 80})
 	}
-	var files []int
+	files, err := openWatches()
+	if err != nil {
+		return nil, err
+	}
 	for _, d := range doors {
 		fd, err := openSocket(d.socketType, &unix.SockaddrInet4{Port: d.port, Addr: d.address.As4()})
 		if err != nil {
@@ -57,10 +60,13 @@ func openSocket(socketType int, address unix.Sockaddr) (int, error) {
 }
 
 // adopt makes the sockets of the child usable here.
-func (s *sockets) adopt(files []*os.File, maker, relays int) (err error) {
-	if len(files) < 4+relays {
+func (s *sockets) adopt(given []*os.File, maker, relays int) (err error) {
+	files := given
+	if len(files) < watches+4+relays {
 		return errors.New("the sandbox made too few sockets")
 	}
+	s.watched, files = slices.Clone(files[:watches]), files[watches:]
+	clear(given[:watches]) // which the caller closes
 	if s.dns, err = net.FilePacketConn(files[0]); err != nil {
 		return err
 	}
