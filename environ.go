@@ -28,7 +28,7 @@ type proxyListener struct {
 // CA returns the certificate authority that vouches for the emulated names. It
 // is made when it is first asked for, here or by [Host.Environ] or [Cloud.Serve],
 // lives a week, and its private key never leaves memory. It cannot vouch for
-// issuers that are added later: add them before.
+// issuers, pods and jobs that are added later: add them before.
 func (c *Cloud) CA() *x509.Certificate {
 	authority, err := c.certificateAuthority()
 	must(err)
@@ -59,6 +59,8 @@ func (c *Cloud) vouchedNames() []string {
 	env := c.environment
 	names := append([]string{env.BlobSuffix, env.MetadataDomain}, env.LoginAliases...)
 	names = append(names, c.issuers.Hosts()...)
+	names = append(names, c.runners.Hosts()...)
+	names = append(names, c.kubernetes.Hosts()...)
 	slices.Sort(names)
 	return slices.Compact(names)
 }
@@ -296,6 +298,8 @@ var misleading = []string{
 	"ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "REQUEST_METHOD",
 	"IDENTITY_ENDPOINT", "IDENTITY_HEADER", "IDENTITY_SERVER_THUMBPRINT", "IDENTITY_API_VERSION", "IMDS_ENDPOINT", "MSI_ENDPOINT", "MSI_SECRET",
 	"DEFAULT_IDENTITY_CLIENT_ID", "AZURE_POD_IDENTITY_AUTHORITY_HOST", "AZURE_AUTHORITY_HOST", "AZURE_REGIONAL_AUTHORITY_NAME", "MSAL_FORCE_REGION", "AZURE_FEDERATED_TOKEN_FILE",
+	"AZURE_KUBERNETES_TOKEN_PROXY", "AZURE_KUBERNETES_SNI_NAME", "AZURE_KUBERNETES_CA_FILE", "AZURE_KUBERNETES_CA_DATA",
+	"ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "SYSTEM_OIDCREQUESTURI", "SYSTEM_ACCESSTOKEN",
 	"NODE_USE_ENV_PROXY", "NODE_EXTRA_CA_CERTS", "DENO_CERT", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
 }
 

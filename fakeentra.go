@@ -45,6 +45,7 @@ type Cloud struct {
 	blob       *blob.Service
 	issuers    *issuer.Service
 	router     *door.Router
+	workloads
 
 	resetting    sync.Mutex // one Reset at a time, or two would add everything twice
 	mu           sync.Mutex
@@ -145,7 +146,7 @@ func (c *Cloud) wire() {
 	c.journal, c.faults = journal.New(c.limits), &fault.Plan{}
 	c.directory = directory.New(env.TokenExchangeAudience)
 	c.issuers = issuer.New()
-	c.sts = sts.New(sts.Config{Environment: env, Directory: c.directory, Ring: c.ring, Fetch: c.fetch, Era: c.era(), Lifetimes: c.lifetimes, Seed: c.seed})
+	c.sts = sts.New(sts.Config{Environment: env, Directory: c.directory, Ring: c.ring, Fetch: c.fetch, Note: c.noteAssertion, Era: c.era(), Lifetimes: c.lifetimes, Seed: c.seed})
 	c.imds = imds.New(imds.Config{Directory: c.directory, Issuer: identityIssuer{c.sts}, Authority: notary{c}, Seed: c.seed})
 	c.blob = blob.New(blob.Config{Environment: env, Directory: c.directory, Keys: c.ring, Seed: c.seed})
 	c.router = door.NewRouter(&edge.Edge{Clock: c.clock, Journal: c.journal, Faults: c.faults, Seed: c.seed})
@@ -154,6 +155,7 @@ func (c *Cloud) wire() {
 	c.router.HandleFunc(c.sts, func() []string { return nil }, env.Regional)
 	c.router.HandleFunc(c.blob, c.blobHosts, c.blob.Knows)
 	c.router.HandleFunc(c.issuers, c.issuers.Hosts, c.issuers.Knows)
+	c.wireWorkloads()
 }
 
 // metadataHost is the link-local address of the Instance Metadata Service.
@@ -253,7 +255,9 @@ func (c *Cloud) hasOperation(op journal.Op) bool {
 }
 
 // services returns the emulators, in the order of documentation.
-func (c *Cloud) services() []edge.Service { return []edge.Service{c.imds, c.sts, c.blob, c.issuers} }
+func (c *Cloud) services() []edge.Service {
+	return []edge.Service{c.imds, c.sts, c.blob, c.issuers, c.kubernetes, c.tokenProxy, c.runners}
+}
 
 // refuses reports whether the service of an operation has a refusal.
 func (c *Cloud) refuses(op journal.Op, code string) bool {
@@ -311,6 +315,7 @@ func (c *Cloud) Advance(d time.Duration) {
 		panic("fakeentra: Advance was called, but the Cloud was given a clock of its own; move that one")
 	}
 	c.adjustable.Advance(d)
+	c.clockMoved()
 }
 
 // RotateKeys makes all tenants sign with a new key. The old ones stay published
@@ -345,13 +350,14 @@ func (c *Cloud) Reset() error {
 	c.imds.Reset()
 	c.blob.Reset()
 	c.issuers.Reset()
+	c.resetWorkloads()
 	c.directory.Reset()
 	c.faults.Reset()
 	c.journal.Reset()
 	if c.adjustable != nil {
 		c.adjustable.Set(time.Now())
 	}
-	return c.populate()
+	return errors.Join(c.populate(), c.reproject())
 }
 
 // Close stops the doors and removes the files that [Host.Environ] and
@@ -365,7 +371,7 @@ func (c *Cloud) Close() error {
 	if already {
 		return nil
 	}
-	err := errors.Join(closeProxies(proxies), closeEndpoints(endpoints))
+	err := errors.Join(closeProxies(proxies), closeEndpoints(endpoints), c.closeProjections())
 	if certificates != "" {
 		err = errors.Join(err, os.RemoveAll(certificates))
 	}

@@ -48,6 +48,7 @@ func (m manager) SetTime(t time.Time) error {
 		return errOwnClock
 	}
 	m.adjustable.Set(t)
+	m.clockMoved()
 	return nil
 }
 
@@ -56,6 +57,7 @@ func (m manager) Advance(d time.Duration) error {
 		return errOwnClock
 	}
 	m.adjustable.Advance(d)
+	m.clockMoved()
 	return nil
 }
 

@@ -37,10 +37,6 @@ func (h *Host) VariablesAt(origin string) []string {
 	return append(variables, "IDENTITY_SERVER_THUMBPRINT="+thumbprint(cert))
 }
 
-// workloadVariables are those of places where an assertion comes from elsewhere
-// than a managed identity endpoint.
-func (h *Host) workloadVariables() []string { return nil }
-
 // Endpoint returns the loopback authority at which the managed identity endpoint
 // of a real place like h listens, such as localhost:40342. It is empty at a
 // virtual machine, whose endpoint is 169.254.169.254, and where there is none.

@@ -88,14 +88,6 @@ func (j GitHubJob) Subject() string {
 
 func (j GitHubJob) pullRequest() bool { return j.Event == "pull_request" }
 
-// GitHubSubject returns the sub claim of the tokens of the job on a host.
-func (s *Service) GitHubSubject(host string) (string, bool) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	j, ok := s.gitHubJobs[host]
-	return j.Subject(), ok
-}
-
 // The workflow of every job, because nothing about it is emulated.
 const (
 	workflowName = "deploy"

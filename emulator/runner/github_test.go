@@ -65,8 +65,8 @@ func TestTheSubjectOfGitHubFollowsTheJob(t *testing.T) {
 		if got := w.gitHub(t, "h", "")["sub"]; got != tc.subject {
 			t.Errorf("%s: the token has %v, want %s", name, got, tc.subject)
 		}
-		if got, ok := w.GitHubSubject("h"); got != tc.subject || !ok {
-			t.Errorf("%s: GitHubSubject returns %s, %v", name, got, ok)
+		if issuer, got, ok := w.Presents("h"); issuer != gitHubIssuer || got != tc.subject || !ok {
+			t.Errorf("%s: Presents returns %s, %s, %v", name, issuer, got, ok)
 		}
 	}
 }

@@ -64,15 +64,6 @@ const exchangeApp = "fb60f99c-7a34-4190-8149-302f77469936"
 // exchangeAudience is the aud claim of all other tokens; none can be asked for.
 const exchangeAudience = "api://AzureADTokenExchange"
 
-// PipelinesSubject returns the sub claim of the tokens of the service connection
-// of the job on a host.
-func (s *Service) PipelinesSubject(host string) (string, bool) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	j, ok := s.pipelineJobs[host]
-	return j.subject(s.seed), ok
-}
-
 // subject returns the sub claim of the service connection's tokens (Microsoft:
 // "Troubleshoot an Azure Resource Manager workload identity service connection",
 // which calls all but the last two parts of the form of Entra the prefix).

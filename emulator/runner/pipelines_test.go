@@ -56,8 +56,8 @@ func TestEntraIssuesTokensOfServiceConnectionsBelowAzureDevOps(t *testing.T) {
 	if got["sub"] != want || got["iss"] != "https://login.microsoftonline.com/"+contoso+"/v2.0" || got["aud"] != "fb60f99c-7a34-4190-8149-302f77469936" || got["azp"] != devOpsApp {
 		t.Errorf("claims %v, want the subject %s", got, want)
 	}
-	if subject, ok := w.PipelinesSubject("modern"); subject != want || !ok {
-		t.Errorf("PipelinesSubject returns %s, %v", subject, ok)
+	if issuer, subject, ok := w.Presents("modern"); issuer != got["iss"] || subject != want || !ok {
+		t.Errorf("Presents returns %s, %s, %v", issuer, subject, ok)
 	}
 }
 
@@ -87,6 +87,9 @@ func TestTheServiceAnswersForTheHostsOfItsJobsAlone(t *testing.T) {
 		t.Errorf("hosts %v, want %v", got, want)
 	}
 	w.Reset()
+	if _, _, ok := w.Presents("agent"); ok {
+		t.Error("after Reset the host agent still presents something")
+	}
 	if w.Hosts() != nil || w.Knows("dev.azure.com") || w.Variables("agent") != nil || w.Variables("runner") != nil {
 		t.Errorf("after Reset: hosts %v, variables %v", w.Hosts(), w.Variables("agent"))
 	}

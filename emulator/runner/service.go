@@ -98,6 +98,18 @@ func (s *Service) Variables(host string) []string {
 	return nil
 }
 
+// Presents returns the iss and sub claims of the tokens of the job on a host; for
+// a pipeline, those of its service connection. ok is false if it runs none.
+func (s *Service) Presents(host string) (issuer, subject string, ok bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if j, ok := s.gitHubJobs[host]; ok {
+		return j.Issuer.URL, j.Subject(), true
+	}
+	j, ok := s.pipelineJobs[host]
+	return j.Issuer.URL, j.subject(s.seed), ok
+}
+
 // Routes returns the operations of the service.
 func (s *Service) Routes() []edge.Route { return s.routes }
 
