@@ -42,6 +42,7 @@ type Cloud struct {
 	directory  *directory.Directory
 	sts        *sts.Service
 	imds       *imds.Service
+	keyFolder  *keyFolder
 	blob       *blob.Service
 	issuers    *issuer.Service
 	router     *door.Router
@@ -147,7 +148,8 @@ func (c *Cloud) wire() {
 	c.directory = directory.New(env.TokenExchangeAudience)
 	c.issuers = issuer.New()
 	c.sts = sts.New(sts.Config{Environment: env, Directory: c.directory, Ring: c.ring, Fetch: c.fetch, Note: c.noteAssertion, Era: c.era(), Lifetimes: c.lifetimes, Seed: c.seed})
-	c.imds = imds.New(imds.Config{Directory: c.directory, Issuer: identityIssuer{c.sts}, Authority: notary{c}, Seed: c.seed})
+	c.keyFolder = &keyFolder{shown: map[string]shownFolder{}, files: map[string]string{}}
+	c.imds = imds.New(imds.Config{Directory: c.directory, Issuer: identityIssuer{c.sts}, Authority: notary{c}, Seed: c.seed, Keys: c.keyFolder})
 	c.blob = blob.New(blob.Config{Environment: env, Directory: c.directory, Keys: c.ring, Seed: c.seed})
 	c.router = door.NewRouter(&edge.Edge{Clock: c.clock, Journal: c.journal, Faults: c.faults, Seed: c.seed})
 	c.router.Handle(c.imds, metadataHost)
@@ -360,8 +362,9 @@ func (c *Cloud) Reset() error {
 	return errors.Join(c.populate(), c.reproject())
 }
 
-// Close stops the doors and removes the files that [Host.Environ] and
-// [Cloud.CertificateFiles] made. It waits for requests in flight.
+// Close stops the doors and removes the files that [Host.Environ],
+// [Cloud.CertificateFiles] and the endpoint of Azure Arc made. It waits for
+// requests in flight.
 func (c *Cloud) Close() error {
 	c.mu.Lock()
 	already := c.closed

@@ -41,6 +41,14 @@ type Host struct {
 // A HostOption makes a host differ from what is usual at its source.
 type HostOption func(*imds.Host)
 
+// WithWindows makes a host run Windows. The older protocol of App Service writes
+// dates in another way there.
+func WithWindows() HostOption { return func(h *imds.Host) { h.Machine.OS = "Windows" } }
+
+// WithOlderAgent makes the agent of Azure Arc one of before 2026, which hands out
+// the token of the system-assigned identity, whichever is asked for.
+func WithOlderAgent() HostOption { return func(h *imds.Host) { h.IgnoresSelectors = true } }
+
 // AddHost adds a place where code can run.
 func (c *Cloud) AddHost(name string, s Source, opts ...HostOption) *Host {
 	h := imds.Host{Name: name, Source: s, ResourceID: scenario.HostResourceID(string(s), c.seed, "", name), Environment: c.environment}

@@ -15,7 +15,7 @@ import (
 // takes a free one. Empty fields are not served.
 type Listen struct {
 	HTTPS   string // login hosts, storage accounts and issuers, by SNI
-	IMDS    string // plain HTTP for the managed identity endpoint of Host
+	IMDS    string // the managed identity endpoint of Host; TLS at Service Fabric
 	Proxy   string // forward proxy that answers for every emulated name
 	Control string // journal, faults, clock, keys, reset
 	Host    string // host that IMDS and Proxy stand for; the first one if empty
@@ -50,7 +50,7 @@ func (c *Cloud) Serve(ctx context.Context, l Listen) error {
 		scheme        string
 	}{
 		{"HTTPS", l.HTTPS, s.https, &s.doors.HTTPS, "https"},
-		{"IMDS", l.IMDS, s.imds, &s.doors.IMDS, "http"},
+		{"IMDS", l.IMDS, s.endpoint, &s.doors.IMDS, c.endpointScheme(host)},
 		{"the proxy", l.Proxy, s.proxy, &s.doors.Proxy, "http"},
 		{"the control plane", l.Control, s.control, &s.doors.Control, "http"},
 	} {
@@ -197,6 +197,13 @@ func (s *serving) https(l net.Listener) (func(context.Context) error, error) {
 	}, nil
 }
 
+// endpoint is the managed identity endpoint of the host, whatever its source.
+func (s *serving) endpoint(l net.Listener) (func(context.Context) error, error) {
+	secured, err := s.cloud.secured(s.host, l)
+	return func(ctx context.Context) error { return door.ServeHTTP(ctx, secured, s.cloud.router, s.host) }, err
+}
+
+// imds is port 80 of a sandbox, where 169.254.169.254 is called by that name.
 func (s *serving) imds(l net.Listener) (func(context.Context) error, error) {
 	return func(ctx context.Context) error { return door.ServeHTTP(ctx, l, s.cloud.router, s.host) }, nil
 }
@@ -206,7 +213,7 @@ func (s *serving) proxy(l net.Listener) (func(context.Context) error, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &door.Proxy{Router: s.cloud.router, Authority: authority, Host: s.host, NoMetadata: s.host != "" && s.cloud.Host(s.host).Source() == NoSource}
+	p := &door.Proxy{Router: s.cloud.router, Authority: authority, Host: s.host, NoMetadata: s.host != "" && !s.cloud.Host(s.host).Source().HasMetadata()}
 	return func(ctx context.Context) error {
 		return until(ctx, func() error { return p.Serve(l) }, p.Shutdown)
 	}, nil
