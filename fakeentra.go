@@ -374,7 +374,7 @@ func (c *Cloud) Close() error {
 	if already {
 		return nil
 	}
-	err := errors.Join(closeProxies(proxies), closeEndpoints(endpoints), c.closeProjections())
+	err := errors.Join(closeProxies(proxies), closeEndpoints(endpoints), c.keyFolder.close(), c.closeProjections())
 	if certificates != "" {
 		err = errors.Join(err, os.RemoveAll(certificates))
 	}
