@@ -1,6 +1,7 @@
 package fakeentra
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/fakeentra/fakeentra/emulator/blob"
@@ -92,7 +93,9 @@ func (c *Cloud) loadHosts(s *scenario.Scenario) error {
 		if h.Tenant != "" {
 			tenant = c.Tenant(h.Tenant).ID
 		}
-		if err := c.addHost(imds.Host{Name: h.Name, Source: imds.Source(h.Source), ResourceID: h.ResourceID, Tenant: tenant, Environment: c.environment, Machine: machineOf(h.Machine)}); err != nil {
+		machine := machineOf(h.Machine)
+		machine.OS = cmp.Or(machine.OS, h.OS)
+		if err := c.addHost(imds.Host{Name: h.Name, Source: imds.Source(h.Source), ResourceID: h.ResourceID, Tenant: tenant, Environment: c.environment, Machine: machine, IgnoresSelectors: h.OlderAgent}); err != nil {
 			return err
 		}
 		if err := c.loadEvents(h); err != nil {

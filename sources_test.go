@@ -131,7 +131,10 @@ func TestSDKsGetTokensFromEverySource(t *testing.T) {
 func seekToken(t *testing.T, source fakeentra.Source, selector string, seek seeker) {
 	w := newWorld(t)
 	own := w.contoso.AddSystemAssignedIdentity("own")
-	h := w.AddHost("box", source).Assign(w.agent, own)
+	h := w.AddHost("box", source).Assign(own)
+	if source != fakeentra.CloudShell { // which has one user
+		h.Assign(w.agent)
+	}
 	value := map[string]string{"client": string(w.agent.ClientID), "object": string(w.agent.ObjectID), "resource": string(w.agent.ResourceID)}[selector]
 	resource, want := "api://AzureADTokenExchange", string(w.agent.ObjectID)
 	if selector == "" && source != fakeentra.AzureML {
@@ -211,7 +214,7 @@ func TestAChildFindsEverySource(t *testing.T) {
 		t.Run(string(source), func(t *testing.T) {
 			needsAgentFolder(t, source)
 			w := newWorld(t)
-			h := w.AddHost("box", source).Assign(w.agent, w.contoso.AddSystemAssignedIdentity("own"))
+			h := w.AddHost("box", source).Assign(w.contoso.AddSystemAssignedIdentity("own"))
 			child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestChild$", "-test.v")
 			child.Env = append(h.Environ(), "FAKEENTRA_TEST_CHILD==")
 			if out, err := child.CombinedOutput(); err != nil {

@@ -46,7 +46,7 @@ func (s *Service) AddHost(h Host) error {
 // Assign attaches a managed identity to a host; a second time changes nothing.
 // It fails when either does not exist, when they belong to different tenants,
 // and when it would give a host a second system-assigned identity or share one
-// between hosts.
+// between hosts. A session of Cloud Shell takes one, which stands for its user.
 func (s *Service) Assign(host string, id directory.ClientID) error {
 	m, ok := s.directory.ManagedIdentity(string(id))
 	if !ok {
@@ -63,6 +63,9 @@ func (s *Service) Assign(host string, id directory.ClientID) error {
 	}
 	if h.Tenant != "" && h.Tenant != m.Tenant {
 		return fmt.Errorf("host %q is in the tenant %s, and the managed identity %q in %s; Azure assigns identities within a tenant only", host, h.Tenant, m.Name, m.Tenant)
+	}
+	if h.Source == CloudShell && len(s.assigned[host]) > 0 {
+		return fmt.Errorf("host %q is a session of Cloud Shell, which has one user; %q cannot stand for a second one", host, m.Name)
 	}
 	if err := s.systemAssignable(host, m); err != nil {
 		return err

@@ -38,6 +38,8 @@ func TestAssignmentsThatCannotBeAreRefused(t *testing.T) {
 	const stranger, second = "99999999-aaaa-4bbb-8ccc-000000000009", "99999999-aaaa-4bbb-8ccc-00000000000a"
 	must(t, w.directory.AddManagedIdentity(directory.ManagedIdentity{Name: "stranger", Tenant: "99999999-aaaa-4bbb-8ccc-0000000000ff", ClientID: stranger, ObjectID: "s"}))
 	must(t, w.directory.AddManagedIdentity(directory.ManagedIdentity{Name: "second", Tenant: contoso, ClientID: second, ObjectID: "o", Kind: directory.SystemAssigned}))
+	must(t, w.AddHost(Host{Name: "shell", Source: CloudShell}))
+	must(t, w.Assign("shell", deployerClient))
 	for _, tc := range []struct {
 		host string
 		id   directory.ClientID
@@ -47,6 +49,7 @@ func TestAssignmentsThatCannotBeAreRefused(t *testing.T) {
 		{"vm1", "00000000-0000-0000-0000-000000000000", "no managed identity with the client ID"},
 		{"vm1", stranger, "within a tenant only"},
 		{"vm1", systemClient, `system-assigned identity of the host "system"`},
+		{"shell", agentClient, "which has one user"},
 		{"system", second, `has the system-assigned identity "system-vm" already`},
 	} {
 		if err := w.Assign(tc.host, tc.id); err == nil || !strings.Contains(err.Error(), tc.want) {

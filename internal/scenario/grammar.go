@@ -125,6 +125,8 @@ var host = recordOf(
 	key{"tenant", reference, false},
 	key{"resource-id", resource, false},
 	key{"identities", listOf(reference, 0, "a list of managed identities"), false},
+	key{"os", choice("Linux", "Windows"), false},
+	key{"older-agent", yesOrNo, false},
 	key{"machine", machine, false},
 	key{"rate-limits", yesOrNo, false},
 	key{"scheduled-events", listOf(scheduledEvent, 0, "a list of scheduled events"), false},

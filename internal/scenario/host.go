@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"slices"
 	"time"
 
 	"github.com/fakeentra/fakeentra/emulator/directory"
@@ -28,10 +29,23 @@ func (b *builder) host(v *value) Host {
 			b.found.add(v.get("identities").spot, "%s is in the tenant %s and %s in %s, and Azure assigns identities within a tenant only; expected identities of one tenant", h.Name, h.Tenant, e.name, e.tenant)
 		}
 	}
+	if h.Source == SourceCloudShell && len(identities) > 1 {
+		b.found.add(v.get("identities").spot, "%s has %d identities, and a session of Cloud Shell has one user; expected the one that stands for them", h.Name, len(identities))
+	}
+	h.OS, h.OlderAgent = v.string("os", ""), v.flag("older-agent", false)
+	b.particular(v, "os", SourceAppService, SourceFunctions)
+	b.particular(v, "older-agent", SourceArc)
 	h.ResourceID = b.hostResource(h, v)
 	h.Machine, h.Events = b.machine(v), b.scheduledEvents(v)
 	b.attach(h, v, identities)
 	return h
+}
+
+// particular reports a key that means nothing at the source of a host.
+func (b *builder) particular(v *value, key string, sources ...string) {
+	if said := v.get(key); said != nil && !v.broken && !slices.Contains(sources, v.string("source", SourceNone)) {
+		b.found.add(said.spot, "%s is said of a host where it changes nothing; expected source: %s", key, anyOf(sources))
+	}
 }
 
 // machine returns what instance metadata tells of a host, and reports what can

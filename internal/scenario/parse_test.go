@@ -154,12 +154,16 @@ func TestProblemsWithNamesNameBothPlaces(t *testing.T) {
 
 func TestProblemsWithHostsAccountsAndFaults(t *testing.T) {
 	for name, tc := range map[string]struct{ in, want string }{
-		"no source":          {"fakeentra: 1\nhosts:\n  vm1: {}", `f.yaml:3: vm1 has no "source"; expected imds, appservice, functions, containerapps, arc, servicefabric, cloudshell, azureml, aks, github, azurepipelines or none`},
-		"source of tomorrow": {"fakeentra: 1\nhosts:\n  vm1: {source: batch}", `f.yaml:3: source is "batch"; expected imds, appservice, functions, containerapps, arc, servicefabric, cloudshell, azureml, aks, github, azurepipelines or none`},
-		"nobody's host":      {with("hosts:\n  vm1: {source: imds, identities: [exporter]}"), `f.yaml:4: there is no managed identity "exporter"; expected agent`},
-		"identity twice":     {with("hosts:\n  vm1: {source: imds, identities: [agent, agent]}"), `f.yaml:4: identities[1] is "agent" again, as in line 4; expected it once`},
-		"laptop's identity":  {with("hosts:\n  vm1: {source: none, identities: [agent]}"), `f.yaml:4: vm1 has identities and source: none, which hands out no tokens; expected source: imds, or no identities`},
-		"tenant of a host":   {with("hosts:\n  vm1: {source: imds, tenant: contosso}"), `f.yaml:4: there is no tenant "contosso"; did you mean "contoso"? expected contoso or fabrikam`},
+		"no source":           {"fakeentra: 1\nhosts:\n  vm1: {}", `f.yaml:3: vm1 has no "source"; expected imds, appservice, functions, containerapps, arc, servicefabric, cloudshell, azureml, aks, github, azurepipelines or none`},
+		"source of tomorrow":  {"fakeentra: 1\nhosts:\n  vm1: {source: batch}", `f.yaml:3: source is "batch"; expected imds, appservice, functions, containerapps, arc, servicefabric, cloudshell, azureml, aks, github, azurepipelines or none`},
+		"nobody's host":       {with("hosts:\n  vm1: {source: imds, identities: [exporter]}"), `f.yaml:4: there is no managed identity "exporter"; expected agent`},
+		"identity twice":      {with("hosts:\n  vm1: {source: imds, identities: [agent, agent]}"), `f.yaml:4: identities[1] is "agent" again, as in line 4; expected it once`},
+		"laptop's identity":   {with("hosts:\n  vm1: {source: none, identities: [agent]}"), `f.yaml:4: vm1 has identities and source: none, which hands out no tokens; expected source: imds, or no identities`},
+		"users of a session":  {"fakeentra: 1\ntenants: {contoso: {managed-identities: {a: {}, b: {}}}}\nhosts:\n  shell: {source: cloudshell, identities: [a, b]}", `f.yaml:4: shell has 2 identities, and a session of Cloud Shell has one user; expected the one that stands for them`},
+		"system of a machine": {with("hosts:\n  vm1: {source: imds, os: Windows}"), `f.yaml:4: os is said of a host where it changes nothing; expected source: appservice or functions`},
+		"agent of a machine":  {with("hosts:\n  vm1: {source: imds, older-agent: true}"), `f.yaml:4: older-agent is said of a host where it changes nothing; expected source: arc`},
+		"identities of a pod": {with("hosts:\n  pod: {source: aks, identities: [agent]}"), `f.yaml:4: pod has identities and source: aks, which hands out no tokens; expected source: imds, or no identities`},
+		"tenant of a host":    {with("hosts:\n  vm1: {source: imds, tenant: contosso}"), `f.yaml:4: there is no tenant "contosso"; did you mean "contoso"? expected contoso or fabrikam`},
 		"identity of another tenant": {"fakeentra: 1\ntenants: {contoso: {managed-identities: {a: {}}}, fabrikam: {managed-identities: {b: {}}}}\nhosts:\n  vm1: {source: imds, identities: [a, b]}",
 			`f.yaml:4: vm1 is in the tenant contoso and b in fabrikam, and Azure assigns identities within a tenant only; expected identities of one tenant`},
 		"shared system-assigned": {inTenant("    managed-identities: {own: {kind: system-assigned}}\nhosts:\n  vm1: {source: imds, identities: [own]}\n  vm2: {source: imds, identities: [own]}"),

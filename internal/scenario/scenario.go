@@ -172,6 +172,8 @@ type Host struct {
 	Tenant     string // name; that of its first identity unless spelled, and empty if nothing tells
 	ResourceID directory.ResourceID
 	Identities []string // names of managed identities
+	OS         string   // of App Service: Linux, Windows or empty
+	OlderAgent bool     // of Azure Arc: ignores selectors
 	Machine    Machine
 	Events     []ScheduledEvent
 }
