@@ -127,8 +127,8 @@ func TestFaultsAreArmedCountedAndDisarmed(t *testing.T) {
 		{Name: "hangup", Op: "imds.token", Open: true},
 		{Name: "refuse AADSTS90033", Op: "sts.token", Open: true},
 	}, must[[]fault.Status](t)(c.Faults(t.Context())))
-	cloud.plan.Next("sts.token", journal.Request{})
-	_, do := cloud.plan.Next("sts.token", journal.Request{})
+	cloud.plan.Next(time.Now(), "sts.token", journal.Request{})
+	_, do := cloud.plan.Next(time.Now(), "sts.token", journal.Request{})
 	same(t, fault.Respond{Status: 503, Header: http.Header{"Retry-After": {"1"}}, Body: "later"}, do.(fault.Respond))
 	same(t, fault.Status{Name: "busy", Op: "sts.token", Seen: 2, Fired: 1, Left: 1}, must[[]fault.Status](t)(c.Faults(t.Context()))[0])
 	ok(t, c.Inject(t.Context()))

@@ -15,7 +15,7 @@ import (
 
 const (
 	allRoutes     = "one of: GET /health, GET /info, GET /journal, DELETE /journal, GET /faults, POST /faults, DELETE /faults, GET /clock, POST /clock, POST /keys/rotate, POST /keys/retire, POST /reset, GET /ca"
-	ruleMembers   = "one of: name, op, after, times, respond, delay, hangup, refuse"
+	ruleMembers   = "one of: name, op, after, times, for, respond, delay, hang, hangup, reset, refuse"
 	aRule         = "a fault rule, or a list of them"
 	aDuration     = "a duration, such as 2h, 90m or -30s"
 	aTime         = "a time in RFC 3339, such as 2025-01-15T12:00:00Z"
@@ -86,7 +86,7 @@ var provocations = []struct {
 	{"bad-body", "POST", "/faults", `"hangup"`, nil, 400, "fault rule: is text", aRule},
 	{"bad-body", "POST", "/faults", `{"op":"sts.token","wen":1}`, nil, 400, `fault rule: has the unknown member "wen"`, ruleMembers},
 	{"bad-body", "POST", "/faults", `[{"op":"sts.token","hangup":true},{"op":"sts.token","respond":{"status":"503"}}]`, nil, 400, "fault rule: [1].respond.status is text", "200 to 599"},
-	{"bad-body", "POST", "/faults", `{"op":"sts.token"}`, nil, 400, "fault rule: says nothing to do", "one of: respond, delay, hangup, refuse"},
+	{"bad-body", "POST", "/faults", `{"op":"sts.token"}`, nil, 400, "fault rule: says nothing to do", "one of: respond, delay, hang, hangup, reset, refuse"},
 	{"cannot", "POST", "/faults", `{"op":"sts.toke","hangup":true}`, nil, 422, `fault "": there is no operation "sts.toke"`, "rules for operations that this cloud has, named as in the journal"},
 }
 

@@ -9,10 +9,12 @@ import (
 	"github.com/fakeentra/fakeentra/emulator/journal"
 )
 
+var start = time.Date(2027, 1, 15, 8, 0, 0, 0, time.UTC)
+
 func fired(p *Plan, op journal.Op, n int) string {
 	var out []string
 	for range n {
-		name, _ := p.Next(op, journal.Request{})
+		name, _ := p.Next(start, op, journal.Request{})
 		if name == "" {
 			name = "-"
 		}
@@ -35,6 +37,34 @@ func TestRulesCount(t *testing.T) {
 	}
 }
 
+func TestRulesActForAStretchOfTime(t *testing.T) {
+	var p Plan
+	p.Add(Rule{Name: "updating", Op: "imds.token", After: 1, For: 70 * time.Second, Do: Refuse("updating-410")})
+	for _, tc := range []struct {
+		after time.Duration
+		want  string
+	}{{0, ""}, {time.Minute, "updating"}, {2*time.Minute + 9*time.Second, "updating"}, {30 * time.Second, "updating"}, {2*time.Minute + 10*time.Second, ""}, {time.Hour, ""}} {
+		if got, _ := p.Next(start.Add(tc.after), "imds.token", journal.Request{}); got != tc.want {
+			t.Errorf("after %v: fired %q, want %q", tc.after, got, tc.want)
+		}
+	}
+	want := Status{Name: "updating", Op: "imds.token", Seen: 6, Fired: 3, Until: start.Add(130 * time.Second)}
+	if got := p.Status()[0]; got != want {
+		t.Errorf("status = %+v, want %+v", got, want)
+	}
+}
+
+func TestCountAndTimeBothEndARule(t *testing.T) {
+	var p Plan
+	p.Add(Rule{Name: "x", Op: "x", Times: 2, For: time.Hour, Do: Hang{}})
+	if got, want := fired(&p, "x", 3), "x x -"; got != want {
+		t.Errorf("fired %q, want %q", got, want)
+	}
+	if got := p.Status()[0]; got.Fired != 2 || got.Left != 0 || got.Open || got.Until != start.Add(time.Hour) {
+		t.Errorf("status = %+v", got)
+	}
+}
+
 func TestEarlierRulesGoFirstAndAllCount(t *testing.T) {
 	var p Plan
 	p.Add(Rule{Name: "first", Op: "x", Times: 1, Do: Hangup{}}, Rule{Name: "second", Op: "x", After: 2, Do: Hangup{}})
@@ -49,9 +79,9 @@ func TestEarlierRulesGoFirstAndAllCount(t *testing.T) {
 
 func TestRulesWithoutANameAreNamedByTheirAction(t *testing.T) {
 	var p Plan
-	p.Add(Rule{Op: "a", Do: Respond{Status: 503}}, Rule{Op: "b", Do: Delay(time.Second)}, Rule{Op: "c", Do: Refuse("AADSTS90033")}, Rule{Op: "d", Do: Rewrite(nil)})
-	for op, want := range map[journal.Op]string{"a": "respond 503", "b": "delay 1s", "c": "refuse AADSTS90033", "d": "rewrite"} {
-		if got, _ := p.Next(op, journal.Request{}); got != want {
+	p.Add(Rule{Op: "a", Do: Respond{Status: 503}}, Rule{Op: "b", Do: Delay(time.Second)}, Rule{Op: "c", Do: Refuse("AADSTS90033")}, Rule{Op: "d", Do: Rewrite(nil)}, Rule{Op: "e", Do: Hang{}}, Rule{Op: "f", Do: Reset{}})
+	for op, want := range map[journal.Op]string{"a": "respond 503", "b": "delay 1s", "c": "refuse AADSTS90033", "d": "rewrite", "e": "hang", "f": "reset"} {
+		if got, _ := p.Next(start, op, journal.Request{}); got != want {
 			t.Errorf("rule for %s is named %q, want %q", op, got, want)
 		}
 	}
@@ -60,10 +90,10 @@ func TestRulesWithoutANameAreNamedByTheirAction(t *testing.T) {
 func TestWhenLooksAtTheRequest(t *testing.T) {
 	var p Plan
 	p.Add(Rule{Name: "probe", Op: "x", Do: Hangup{}, When: func(r journal.Request) bool { return r.Header.Get("Metadata") == "" }})
-	if name, _ := p.Next("x", journal.Request{Header: http.Header{"Metadata": {"true"}}}); name != "" {
+	if name, _ := p.Next(start, "x", journal.Request{Header: http.Header{"Metadata": {"true"}}}); name != "" {
 		t.Errorf("rule %q fired on a request that When excludes", name)
 	}
-	if name, _ := p.Next("x", journal.Request{}); name != "probe" {
+	if name, _ := p.Next(start, "x", journal.Request{}); name != "probe" {
 		t.Errorf("fired %q, want probe", name)
 	}
 }
@@ -95,6 +125,7 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 		"cannot respond with status 0":     {Op: "sts.token", Do: Respond{}},
 		"cannot delay by -1s":              {Op: "sts.token", Do: Delay(-time.Second)},
 		"without a function":               {Op: "sts.token", Do: Rewrite(nil)},
+		"cannot act for -1s":               {Op: "sts.token", Do: Hangup{}, For: -time.Second},
 		"neither can be negative":          {Op: "sts.token", Do: Hangup{}, Times: -1},
 		`there is no operation "sts.toke"`: {Op: "sts.toke", Do: Hangup{}},
 	} {

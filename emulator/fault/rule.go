@@ -1,14 +1,12 @@
 package fault
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -16,20 +14,25 @@ import (
 )
 
 // A Spec is a [Rule] that can be written down: exactly one of Respond, Delay,
-// Hangup and Refuse says what to do. Conditions on requests and edits of
-// answers are Go functions, so [Rule.When] and [Rewrite] have no written form.
+// Hang, Hangup, Reset and Refuse says what to do. Conditions on requests and
+// edits of answers are Go functions, so [Rule.When] and [Rewrite] have no written
+// form.
 //
-// In JSON its members are name, op, after, times, respond {status, header,
-// body}, delay (text such as "2s"), hangup (true) and refuse. A header has one
-// text or a list of texts. Reading is strict: see [ParseSpecs].
+// In JSON its members are name, op, after, times, for (text such as "70s"),
+// respond {status, header, body}, delay (likewise), hang, hangup and reset
+// (true), and refuse. A header has one text or a list of texts. Reading is
+// strict: see [ParseSpecs].
 type Spec struct {
 	Name    string
 	Op      journal.Op
-	After   int // let this many matching requests pass first
-	Times   int // then act on this many; 0 means on all
+	After   int           // let this many matching requests pass first
+	Times   int           // then act on this many; 0 means on all
+	For     time.Duration // and for so long; 0 means without end
 	Respond *Respond
 	Delay   time.Duration // 0 means none
+	Hang    bool
 	Hangup  bool
+	Reset   bool
 	Refuse  string // a code, as in the action [Refuse]
 }
 
@@ -51,7 +54,7 @@ func (e *SpecError) What() string {
 	return strings.TrimSpace(e.Field + " " + e.Problem)
 }
 
-const oneAction = "one of: respond, delay, hangup, refuse"
+const oneAction = "one of: respond, delay, hang, hangup, reset, refuse"
 
 // Rule returns the rule that s describes, or a [*SpecError]. Whether the
 // operation exists is for the cloud to say; see [Rule.Check].
@@ -68,6 +71,8 @@ func (s Spec) Rule() (Rule, error) {
 		return Rule{}, &SpecError{"after", fmt.Sprintf("is %d", s.After), wholeNumber}
 	case s.Times < 0:
 		return Rule{}, &SpecError{"times", fmt.Sprintf("is %d", s.Times), wholeNumber}
+	case s.For < 0:
+		return Rule{}, &SpecError{"for", fmt.Sprintf("is %v", s.For), someDuration}
 	case s.Delay < 0:
 		return Rule{}, &SpecError{"delay", fmt.Sprintf("is %v", s.Delay), someDuration}
 	}
@@ -76,7 +81,7 @@ func (s Spec) Rule() (Rule, error) {
 			return Rule{}, err
 		}
 	}
-	return Rule{Name: s.Name, Op: s.Op, After: s.After, Times: s.Times, Do: do}, nil
+	return Rule{Name: s.Name, Op: s.Op, After: s.After, Times: s.Times, For: s.For, Do: do}, nil
 }
 
 // Rules returns the rules that specs describe, or the [*SpecError] of the first
@@ -105,8 +110,14 @@ func (s Spec) actions() (said []string, do Action) {
 	if s.Delay != 0 {
 		said, do = append(said, "delay"), Delay(s.Delay)
 	}
+	if s.Hang {
+		said, do = append(said, "hang"), Hang{}
+	}
 	if s.Hangup {
 		said, do = append(said, "hangup"), Hangup{}
+	}
+	if s.Reset {
+		said, do = append(said, "reset"), Reset{}
 	}
 	if s.Refuse != "" {
 		said, do = append(said, "refuse"), Refuse(s.Refuse)
@@ -142,9 +153,12 @@ type wireSpec struct {
 	Op      journal.Op   `json:"op"`
 	After   int          `json:"after,omitempty"`
 	Times   int          `json:"times,omitempty"`
+	For     string       `json:"for,omitempty"`
 	Respond *wireRespond `json:"respond,omitempty"`
 	Delay   string       `json:"delay,omitempty"`
+	Hang    bool         `json:"hang,omitempty"`
 	Hangup  bool         `json:"hangup,omitempty"`
+	Reset   bool         `json:"reset,omitempty"`
 	Refuse  string       `json:"refuse,omitempty"`
 }
 
@@ -156,14 +170,19 @@ type wireRespond struct {
 
 // MarshalJSON writes what [ParseSpecs] reads.
 func (s Spec) MarshalJSON() ([]byte, error) {
-	w := wireSpec{Name: s.Name, Op: s.Op, After: s.After, Times: s.Times, Hangup: s.Hangup, Refuse: s.Refuse}
+	w := wireSpec{Name: s.Name, Op: s.Op, After: s.After, Times: s.Times, For: written(s.For), Delay: written(s.Delay), Hang: s.Hang, Hangup: s.Hangup, Reset: s.Reset, Refuse: s.Refuse}
 	if s.Respond != nil {
 		w.Respond = &wireRespond{s.Respond.Status, s.Respond.Header, s.Respond.Body}
 	}
-	if s.Delay != 0 {
-		w.Delay = s.Delay.String()
-	}
 	return json.Marshal(w)
+}
+
+// written is empty for a duration that says nothing.
+func written(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return d.String()
 }
 
 // UnmarshalJSON reads one rule as strictly as [ParseSpecs].
@@ -217,9 +236,12 @@ func (s *Spec) read(at string, raw []byte) error {
 		{"op", into(&s.Op, "the name of an operation, such as sts.token")},
 		{"after", into(&s.After, wholeNumber)},
 		{"times", into(&s.Times, wholeNumber)},
+		{"for", intoDuration(&s.For)},
 		{"respond", s.readRespond},
-		{"delay", s.readDelay},
-		{"hangup", s.readHangup},
+		{"delay", intoDuration(&s.Delay)},
+		{"hang", intoTrue(&s.Hang)},
+		{"hangup", intoTrue(&s.Hangup)},
+		{"reset", intoTrue(&s.Reset)},
 		{"refuse", into(&s.Refuse, "the code of a refusal, such as AADSTS90033")},
 	})
 }
@@ -263,119 +285,4 @@ func texts(raw []byte) ([]string, bool) {
 		values[i] = *p
 	}
 	return values, true
-}
-
-func (s *Spec) readDelay(at string, raw []byte) error {
-	var text string
-	if json.Unmarshal(raw, &text) != nil {
-		return &SpecError{at, "is " + kindOf(raw), someDuration}
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil || d <= 0 {
-		return &SpecError{at, "is " + strconv.Quote(text), someDuration}
-	}
-	s.Delay = d
-	return nil
-}
-
-// readHangup accepts true alone, so that hangup: false next to another action
-// is not mistaken for two.
-func (s *Spec) readHangup(at string, raw []byte) error {
-	if string(raw) != "true" {
-		return &SpecError{at, "is " + kindOf(raw), "true"}
-	}
-	s.Hangup = true
-	return nil
-}
-
-// A member is what an object may have. read gets its path and its value.
-type member struct {
-	name string
-	read func(at string, raw []byte) error
-}
-
-// into reads a value that encoding/json understands.
-func into[T any](target *T, expected string) func(string, []byte) error {
-	return func(at string, raw []byte) error {
-		if string(raw) == "null" || json.Unmarshal(raw, target) != nil {
-			return &SpecError{at, "is " + kindOf(raw), expected}
-		}
-		return nil
-	}
-}
-
-// readObject reads an object that has no members but those listed.
-func readObject(at string, raw []byte, members []member) error {
-	return eachMember(at, raw, func(name string, raw []byte) error {
-		for _, m := range members {
-			if m.name == name {
-				return m.read(under(at, name), raw)
-			}
-		}
-		names := make([]string, len(members))
-		for i, m := range members {
-			names[i] = m.name
-		}
-		return &SpecError{at, fmt.Sprintf("has the unknown member %q", name), "one of: " + strings.Join(names, ", ")}
-	})
-}
-
-// eachMember calls do for the members of an object in their order. It reads
-// tokens because encoding/json keeps the last of two equal members and says
-// nothing. raw is valid JSON.
-func eachMember(at string, raw []byte, do func(name string, raw []byte) error) error {
-	if kindOf(raw) != anObject {
-		return &SpecError{at, "is " + kindOf(raw), "an object"}
-	}
-	d := json.NewDecoder(bytes.NewReader(raw))
-	_, _ = d.Token() // the brace
-	seen := map[string]bool{}
-	for d.More() {
-		token, _ := d.Token()
-		name, _ := token.(string)
-		var value json.RawMessage
-		if err := d.Decode(&value); err != nil {
-			return &SpecError{under(at, name), err.Error(), "JSON"}
-		}
-		if seen[name] {
-			return &SpecError{under(at, name), "is there twice", "each member once"}
-		}
-		seen[name] = true
-		if err := do(name, value); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func under(at, name string) string {
-	if at == "" {
-		return name
-	}
-	return at + "." + name
-}
-
-const (
-	anObject = "an object"
-	aList    = "a list"
-	aText    = "text"
-)
-
-// kindOf says in words what a JSON value is. Numbers are shown, because what
-// is wrong with one is its value.
-func kindOf(raw []byte) string {
-	raw = bytes.TrimSpace(raw)
-	switch {
-	case len(raw) == 0:
-		return "nothing"
-	case raw[0] == '{':
-		return anObject
-	case raw[0] == '[':
-		return aList
-	case raw[0] == '"':
-		return aText
-	case len(raw) > 40:
-		return "a long number"
-	}
-	return string(raw) // a number, true, false or null
 }

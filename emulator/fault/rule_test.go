@@ -19,6 +19,8 @@ func TestSpecsAreReadAsTheyAreWritten(t *testing.T) {
 	}{
 		{`{"op":"sts.token","hangup":true}`, []Rule{{Op: "sts.token", Do: Hangup{}}}},
 		{`{"name":"slow","op":"imds.token","after":1,"times":2,"delay":"1m30s"}`, []Rule{{Name: "slow", Op: "imds.token", After: 1, Times: 2, Do: Delay(90 * time.Second)}}},
+		{`{"op":"imds.token","for":"70s","refuse":"updating-410"}`, []Rule{{Op: "imds.token", For: 70 * time.Second, Do: Refuse("updating-410")}}},
+		{`[{"op":"a","hang":true},{"op":"b","reset":true}]`, []Rule{{Op: "a", Do: Hang{}}, {Op: "b", Do: Reset{}}}},
 		{`{"op":"blob.get","refuse":"ServerBusy"}`, []Rule{{Op: "blob.get", Do: Refuse("ServerBusy")}}},
 		{`{"op":"x","respond":{"status":429,"header":{"retry-after":"7","X-A":["1","2"]},"body":"Too Many Requests"}}`,
 			[]Rule{{Op: "x", Do: Respond{Status: 429, Header: http.Header{"Retry-After": {"7"}, "X-A": {"1", "2"}}, Body: "Too Many Requests"}}}},
@@ -41,7 +43,7 @@ func TestSpecsAreReadAsTheyAreWritten(t *testing.T) {
 }
 
 func TestWrongSpecsSayWhatWasExpected(t *testing.T) {
-	const keys = "; expected one of: name, op, after, times, respond, delay, hangup, refuse"
+	const keys = "; expected one of: name, op, after, times, for, respond, delay, hang, hangup, reset, refuse"
 	for _, tc := range []struct{ json, want string }{
 		{``, "is not JSON: unexpected end of JSON input; expected a fault rule, or a list of them"},
 		{`{"op":"x"`, "is not JSON: unexpected end of JSON input; expected a fault rule, or a list of them"},
@@ -75,13 +77,18 @@ func TestWrongSpecsSayWhatWasExpected(t *testing.T) {
 		{`{"delay":2}`, "delay is 2; expected a duration over zero, such as 2s or 1m30s"},
 		{`{"delay":"2"}`, `delay is "2"; expected a duration over zero, such as 2s or 1m30s`},
 		{`{"delay":"0s"}`, `delay is "0s"; expected a duration over zero, such as 2s or 1m30s`},
+		{`{"for":70}`, "for is 70; expected a duration over zero, such as 2s or 1m30s"},
+		{`{"for":"-70s"}`, `for is "-70s"; expected a duration over zero, such as 2s or 1m30s`},
+		{`{"hang":null}`, "hang is null; expected true"},
+		{`{"reset":"true"}`, "reset is text; expected true"},
+		{`{"op":"x","hang":true,"reset":true}`, "says hang and reset at once; expected one of: respond, delay, hang, hangup, reset, refuse"},
 		{`{"hangup":false}`, "hangup is false; expected true"},
 		{`{"refuse":true}`, "refuse is true; expected the code of a refusal, such as AADSTS90033"},
 		{`{"hangup":true}`, "op is missing; expected the name of an operation, such as sts.token"},
-		{`{"op":"x"}`, "says nothing to do; expected one of: respond, delay, hangup, refuse"},
-		{`{"op":"x","refuse":""}`, "says nothing to do; expected one of: respond, delay, hangup, refuse"},
-		{`{"op":"x","hangup":true,"delay":"1s"}`, "says delay and hangup at once; expected one of: respond, delay, hangup, refuse"},
-		{`[{"op":"x","hangup":true},{"op":"x"}]`, "[1] says nothing to do; expected one of: respond, delay, hangup, refuse"},
+		{`{"op":"x"}`, "says nothing to do; expected one of: respond, delay, hang, hangup, reset, refuse"},
+		{`{"op":"x","refuse":""}`, "says nothing to do; expected one of: respond, delay, hang, hangup, reset, refuse"},
+		{`{"op":"x","hangup":true,"delay":"1s"}`, "says delay and hangup at once; expected one of: respond, delay, hang, hangup, reset, refuse"},
+		{`[{"op":"x","hangup":true},{"op":"x"}]`, "[1] says nothing to do; expected one of: respond, delay, hang, hangup, reset, refuse"},
 		{`[{"op":"x","hangup":true},{"hangup":true}]`, "[1].op is missing; expected the name of an operation, such as sts.token"},
 	} {
 		specs, err := ParseSpecs([]byte(tc.json))
@@ -97,6 +104,9 @@ func TestWrongSpecsSayWhatWasExpected(t *testing.T) {
 func TestSpecsBuiltInGoAreCheckedToo(t *testing.T) {
 	if _, err := (Spec{Op: "x", Delay: -time.Second}).Rule(); err == nil || err.Error() != "fault rule: delay is -1s; expected a duration over zero, such as 2s or 1m30s" {
 		t.Errorf("a negative delay: %v", err)
+	}
+	if _, err := (Spec{Op: "x", Hang: true, For: -time.Second}).Rule(); err == nil || err.Error() != "fault rule: for is -1s; expected a duration over zero, such as 2s or 1m30s" {
+		t.Errorf("a negative time: %v", err)
 	}
 }
 

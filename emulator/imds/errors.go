@@ -72,6 +72,7 @@ var rows = []row{
 	{name: "docker-desktop", status: 403, contentType: "text/plain", server: "-", fidelity: edge.Faithful, source: "Azure/azure-sdk-for-go, tests of azidentity",
 		body: "connecting to 169.254.169.254:80: connecting to 169.254.169.254:80: dial tcp 169.254.169.254:80: connectex: A socket operation was attempted to an unreachable network."},
 	{name: "pod-identity", status: 500, body: "pod list is empty", contentType: "text/plain", server: "-", fidelity: edge.Faithful, source: "Azure/aad-pod-identity#681"},
+	{name: "captive-portal", status: 200, body: "<html><body><h1>Sign in to the network</h1></body></html>", contentType: "text/html", server: "-", fidelity: edge.Approximate, source: "Azure/azure-sdk-for-net ImdsManagedIdentitySource.cs: a portal answers; the text is inferred"},
 	{name: "bad-gateway", status: 502, body: "<html><body><h1>502 Bad Gateway</h1></body></html>", contentType: "text/html", server: "-", fidelity: edge.Approximate, source: "Azure/azure-sdk-for-net ImdsManagedIdentitySource.cs: a proxy answers"},
 	{name: "gateway-timeout", status: 504, body: "<html><body><h1>504 Gateway Timeout</h1></body></html>", contentType: "text/html", server: "-", fidelity: edge.Approximate, source: "Azure/azure-sdk-for-net ImdsManagedIdentitySource.cs: a proxy answers"},
 }

@@ -139,6 +139,7 @@ var faulted = []struct {
 	{"bad-request-102", 400, "application/json; charset=utf-8", server, `{"error":"bad_request_102","error_description":"Required metadata header not specified"}`},
 	{"docker-desktop", 403, "text/plain", "", "connecting to 169.254.169.254:80: connecting to 169.254.169.254:80: dial tcp 169.254.169.254:80: connectex: A socket operation was attempted to an unreachable network."},
 	{"pod-identity", 500, "text/plain", "", "pod list is empty"},
+	{"captive-portal", 200, "text/html", "", "<html><body><h1>Sign in to the network</h1></body></html>"},
 	{"bad-gateway", 502, "text/html", "", "<html><body><h1>502 Bad Gateway</h1></body></html>"},
 	{"gateway-timeout", 504, "text/html", "", "<html><body><h1>504 Gateway Timeout</h1></body></html>"},
 }

@@ -46,12 +46,40 @@ func (h handler) answer(w http.ResponseWriter, in *http.Request) {
 	switch {
 	case err == nil:
 		resp.Write(w, in)
+	case errors.Is(err, edge.ErrReset):
+		reset(w)
 	case errors.Is(err, edge.ErrHangup) || in.Context().Err() != nil:
 		panic(http.ErrAbortHandler)
 	default:
 		w.Header().Set("Connection", "close")
 		unreadable.json(err).Write(w, in)
 	}
+}
+
+// reset breaks the connection of a request. In HTTP/2 that ends the stream alone.
+func reset(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	defer func() { _ = conn.Close() }()
+	for inner := conn; ; {
+		outer, wraps := inner.(interface{ NetConn() net.Conn })
+		if !wraps {
+			abort(inner)
+			return
+		}
+		inner = outer.NetConn()
+	}
+}
+
+// abort makes a TCP connection end in a reset rather than in order (RFC 9293
+// section 3.10.5).
+func abort(conn net.Conn) {
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = conn.Close()
 }
 
 // serve has the service answer that the connection or the URL names.

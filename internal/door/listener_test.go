@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -232,6 +233,44 @@ func TestAHangupClosesTheConnection(t *testing.T) {
 	if _, err := to(t, address, trust(a), true).Get("https://login.microsoftonline.com/"); err == nil || !strings.Contains(err.Error(), "INTERNAL_ERROR") {
 		t.Errorf("HTTP/2: got %v, want a reset stream", err)
 	}
+}
+
+func TestAResetBreaksTheConnection(t *testing.T) {
+	r, a := newRouter(), newAuthority(t)
+	r.edge.Faults.Add(fault.Rule{Op: "sts.echo", Do: fault.Reset{}})
+	address := serveTLS(t, r, a)
+	if _, err := to(t, address, trust(a), false).Get("https://login.microsoftonline.com/"); !wasReset(err) {
+		t.Errorf("HTTP/1.1: got %v, want a reset", err)
+	}
+	if _, err := to(t, address, trust(a), true).Get("https://login.microsoftonline.com/"); err == nil || !strings.Contains(err.Error(), "INTERNAL_ERROR") {
+		t.Errorf("HTTP/2: got %v, want a reset stream", err)
+	}
+}
+
+// wasReset recognizes a TCP reset in the words of Unix and of Windows.
+func wasReset(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || err != nil && strings.Contains(err.Error(), "forcibly closed")
+}
+
+func TestAHungRequestEndsWithItsClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRouter()
+		r.edge.Faults.Add(fault.Rule{Op: "imds.echo", Do: fault.Hang{}})
+		l, cancel, ended := piped(t, func(ctx context.Context, l net.Listener) error { return ServeHTTP(ctx, l, r, "vm1") })
+		conn := l.dial()
+		_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: 169.254.169.254\r\n\r\n")
+		time.Sleep(24 * time.Hour)
+		if n := len(r.edge.Journal.Snapshot().Entries); n != 0 {
+			t.Errorf("the request was answered, or given up: %d entries", n)
+		}
+		_ = conn.Close()
+		synctest.Wait()
+		if entries := r.edge.Journal.Snapshot().Entries; len(entries) != 1 || entries[0].Fault != "hang" || entries[0].Response.Status != 0 {
+			t.Errorf("the journal has %+v, want the hung request", entries)
+		}
+		cancel()
+		t.Log("ended with", <-ended)
+	})
 }
 
 func TestAClientThatGivesUpEndsItsRequest(t *testing.T) {

@@ -97,6 +97,9 @@ type pacedWriter struct {
 	control *http.ResponseController
 }
 
+// Unwrap lets http.ResponseController find the connection.
+func (w *pacedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
 func (w *pacedWriter) WriteHeader(status int) {
 	_ = w.control.SetWriteDeadline(time.Now().Add(patience))
 	w.ResponseWriter.WriteHeader(status)

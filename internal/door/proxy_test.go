@@ -268,6 +268,19 @@ func TestAHangupBehindAProxyClosesTheConnection(t *testing.T) {
 	}
 }
 
+func TestAResetBehindAProxyBreaksTheConnection(t *testing.T) {
+	p := newProxy(t)
+	for _, op := range []string{"sts", "imds"} {
+		p.Router.edge.Faults.Add(fault.Rule{Op: echo(op).Routes()[0].Op, Do: fault.Reset{}})
+	}
+	client := through(t, p, proxying(t, p), false)
+	for _, url := range []string{"http://169.254.169.254/", "https://login.microsoftonline.com/"} {
+		if _, err := client.Get(url); !wasReset(err) {
+			t.Errorf("%s: got %v, want a reset", url, err)
+		}
+	}
+}
+
 func TestSlowClientsOfAProxyAreCutOff(t *testing.T) {
 	a := newAuthority(t)
 	for name, send := range map[string]string{

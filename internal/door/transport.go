@@ -44,7 +44,7 @@ type Transport struct {
 //
 // For a host that is not emulated the error wraps a [net.DNSError] with
 // IsNotFound set. A fault that closes the connection shows as
-// [io.ErrUnexpectedEOF].
+// [io.ErrUnexpectedEOF], and one that resets it as [syscall.ECONNRESET].
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := check(req); err != nil {
 		closeBody(req)
@@ -131,6 +131,8 @@ func (t *Transport) emulate(req *http.Request, hostname string) (*http.Response,
 		return nil, req.Context().Err()
 	case !known:
 		return nil, &unknownHostError{t.Router.stranger(hostname), &net.DNSError{Err: "no such host", Name: hostname, IsNotFound: true}}
+	case errors.Is(err, edge.ErrReset):
+		return nil, fmt.Errorf("%w: %w", err, &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)})
 	case errors.Is(err, edge.ErrHangup):
 		return nil, fmt.Errorf("%w: %w", err, io.ErrUnexpectedEOF)
 	case err != nil:

@@ -176,6 +176,16 @@ func TestAHangupIsAnUnexpectedEOF(t *testing.T) {
 	}
 }
 
+func TestAResetIsTheErrorOfABrokenConnection(t *testing.T) {
+	r := newRouter()
+	r.edge.Faults.Add(fault.Rule{Op: "sts.echo", Do: fault.Reset{}})
+	_, err := inProcess(r).Get("https://login.microsoftonline.com/")
+	var op *net.OpError
+	if !errors.Is(err, syscall.ECONNRESET) || !errors.As(err, &op) || op.Op != "read" || errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("got %v, want a connection reset while reading", err)
+	}
+}
+
 // closing counts how often it is closed.
 type closing struct {
 	io.Reader

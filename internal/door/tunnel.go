@@ -103,6 +103,9 @@ type buffered struct {
 	r *bufio.Reader
 }
 
+// NetConn returns the connection itself, as [tls.Conn.NetConn] does.
+func (b *buffered) NetConn() net.Conn { return b.Conn }
+
 func (b *buffered) Read(p []byte) (int, error) { return b.r.Read(p) }
 
 // CloseWrite sends the end of the data, as a TCP connection can.

@@ -30,6 +30,9 @@ const (
 // into what their kind of client sees then.
 var ErrHangup = errors.New("fakeentra: connection closed without an answer")
 
+// ErrReset is an [ErrHangup] that breaks the connection, where a door can.
+var ErrReset = fmt.Errorf("%w: reset", ErrHangup)
+
 // A Service answers for some host names.
 type Service interface {
 	// Routes returns every operation of the service, including those for
@@ -106,15 +109,20 @@ func (e *Edge) answer(s Service, route *Route, r *Request, in *http.Request) (Re
 			return r.explain(s.TooLarge(r), "", "the request body is over %d bytes", MaxBody), "", nil
 		}
 	}
-	name, do := e.Faults.Next(r.Op, r.Recorded())
+	name, do := e.Faults.Next(r.Now, r.Op, r.Recorded())
 	resp, err := e.act(in.Context(), s, route, r, do)
 	return resp, name, err
 }
 
 func (e *Edge) act(ctx context.Context, s Service, route *Route, r *Request, do fault.Action) (Response, error) {
 	switch do := do.(type) {
+	case fault.Hang:
+		<-ctx.Done()
+		return Response{}, ctx.Err()
 	case fault.Hangup:
 		return Response{}, ErrHangup
+	case fault.Reset:
+		return Response{}, ErrReset
 	case fault.Respond:
 		return Response{Status: do.Status, Header: do.Header.Clone(), Body: []byte(do.Body)}, nil
 	case fault.Refuse:

@@ -62,6 +62,7 @@ func TestFaultsActBeforeAndAfterTheOperation(t *testing.T) {
 	}{
 		"respond": {fault.Respond{Status: 503, Body: "busy"}, "503 busy", nil},
 		"hangup":  {fault.Hangup{}, "0 ", ErrHangup},
+		"reset":   {fault.Reset{}, "0 ", ErrReset},
 		"refuse":  {fault.Refuse("KNOWN"), "400 KNOWN", nil},
 		"unknown": {fault.Refuse("OTHER"), `500 {"error":"fakeentra"}`, nil},
 		"rewrite": {fault.Rewrite(func(r *journal.Response) { r.Body = append(r.Body, '!') }), "200 hello!", nil},

@@ -33,6 +33,7 @@ func (b *builder) fault(v *value) Fault {
 		Op:    journal.Op(v.string("op", "")),
 		After: v.number("after", 0),
 		Times: v.number("times", 0),
+		For:   v.duration("for", 0),
 		Do:    b.action(v),
 	}}
 	if v.broken {
@@ -54,7 +55,7 @@ func (b *builder) fault(v *value) Fault {
 // action returns the one thing that a fault does.
 func (b *builder) action(v *value) fault.Action {
 	var said []string
-	for _, key := range []string{"respond", "delay", "hangup", "refuse"} {
+	for _, key := range []string{"respond", "delay", "hang", "hangup", "reset", "refuse"} {
 		if v.get(key) != nil {
 			said = append(said, key)
 		}
@@ -63,7 +64,7 @@ func (b *builder) action(v *value) fault.Action {
 		if !v.broken {
 			v.broken = true
 			what := cmp.Or(strings.Join(said, " and "), "nothing")
-			b.found.add(v.spot, "%s says %s to do; expected one of: respond, delay, hangup, refuse", v.name, what)
+			b.found.add(v.spot, "%s says %s to do; expected one of: respond, delay, hang, hangup, reset, refuse", v.name, what)
 		}
 		return nil
 	}
@@ -72,6 +73,10 @@ func (b *builder) action(v *value) fault.Action {
 		return b.response(v.get("respond"))
 	case "delay":
 		return fault.Delay(v.duration("delay", 0))
+	case "hang":
+		return fault.Hang{}
+	case "reset":
+		return fault.Reset{}
 	case "refuse":
 		return fault.Refuse(v.string("refuse", ""))
 	}

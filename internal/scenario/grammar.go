@@ -35,6 +35,7 @@ const nameRule = "letters, digits, hyphens and underscores, 64 at most, beginnin
 var (
 	anyText   = &shape{kind: text, expected: "text"}
 	count     = &shape{kind: number, expected: "a whole number, 0 or more"}
+	onlyTrue  = &shape{kind: flag, choices: []string{"true"}, expected: "true"}
 	yesOrNo   = &shape{kind: flag, expected: "true or false"}
 	guid      = &shape{kind: text, pattern: guidText, expected: "a GUID such as 11111111-1111-1111-1111-111111111111"}
 	instant   = &shape{kind: text, pattern: instantText, parses: isInstant, tags: []string{"!!timestamp"}, expected: "a time in RFC 3339 such as 2025-01-15T12:00:00Z"}
@@ -171,6 +172,7 @@ var faultRule = recordOf(
 	key{"op", &shape{kind: text, pattern: operation, expected: "an operation such as imds.token"}, true},
 	key{"after", count, false},
 	key{"times", count, false},
+	key{"for", duration, false},
 	key{"respond", recordOf(
 		key{"status", &shape{kind: number, expected: "a status such as 429"}, true},
 		key{"header", byName("a header", headerName, "letters, digits and hyphens",
@@ -178,7 +180,9 @@ var faultRule = recordOf(
 		key{"body", anyText, false},
 	), false},
 	key{"delay", duration, false},
-	key{"hangup", &shape{kind: flag, choices: []string{"true"}, expected: "true"}, false},
+	key{"hang", onlyTrue, false},
+	key{"hangup", onlyTrue, false},
+	key{"reset", onlyTrue, false},
 	key{"refuse", &shape{kind: text, pattern: refusal, expected: "a code of the service, such as AADSTS90033 or ServerBusy"}, false},
 )
 

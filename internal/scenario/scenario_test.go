@@ -96,6 +96,9 @@ faults:
   - {op: sts.token, delay: 1.5s}
   - {op: blob.list-blobs, hangup: true}
   - {op: blob.get, refuse: ServerBusy}
+  - {op: imds.token, for: 70s, refuse: updating-410}
+  - {op: imds.token, hang: true}
+  - {op: imds.token, reset: true}
 `
 
 func parsed(t *testing.T, text string, opts ...Option) *Scenario {
@@ -242,6 +245,9 @@ func TestAccountsAndFaultsArriveInTheScenario(t *testing.T) {
 		{74, fault.Rule{Op: "sts.token", Do: fault.Delay(1500 * time.Millisecond)}},
 		{75, fault.Rule{Op: "blob.list-blobs", Do: fault.Hangup{}}},
 		{76, fault.Rule{Op: "blob.get", Do: fault.Refuse("ServerBusy")}},
+		{77, fault.Rule{Op: "imds.token", For: 70 * time.Second, Do: fault.Refuse("updating-410")}},
+		{78, fault.Rule{Op: "imds.token", Do: fault.Hang{}}},
+		{79, fault.Rule{Op: "imds.token", Do: fault.Reset{}}},
 	})
 }
 
