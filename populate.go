@@ -106,6 +106,9 @@ func (c *Cloud) loadHosts(s *scenario.Scenario) error {
 				return err
 			}
 		}
+		if err := c.loadWorkload(h); err != nil {
+			return err
+		}
 	}
 	return nil
 }

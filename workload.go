@@ -13,6 +13,7 @@ import (
 	"github.com/fakeentra/fakeentra/internal/door"
 	"github.com/fakeentra/fakeentra/internal/edge"
 	"github.com/fakeentra/fakeentra/internal/pki"
+	"github.com/fakeentra/fakeentra/internal/scenario"
 )
 
 // workloads are the places where an assertion comes from elsewhere than a
@@ -288,4 +289,46 @@ func (c *Cloud) tokenProxyAuthority() (*pki.Authority, error) {
 		everywhere.Delegate(name, c.clusterCA)
 	}
 	return c.clusterCA, nil
+}
+
+// loadWorkload makes a host of a scenario file what its source says.
+func (c *Cloud) loadWorkload(h scenario.Host) error {
+	w := h.Workload
+	if w == (scenario.Workload{}) {
+		return nil // a pod without workload identity, or a job that may not write ID tokens
+	}
+	switch Source(h.Source) {
+	case AKS:
+		return c.addPod(h.Name, Pod{Cluster: c.issuerNamed(w.Issuer), ServiceAccount: w.ServiceAccount, Identity: c.identityNamed(w.Client), IdentityBinding: w.IdentityBinding})
+	case GitHub:
+		return c.addGitHubJob(h.Name, GitHubJob{Issuer: c.issuerNamed(w.Issuer), Repository: w.Repository, Ref: w.Ref, Environment: w.Environment, Event: w.EventName,
+			RepositoryID: w.RepositoryID, OwnerID: w.RepositoryOwnerID, JobWorkflowRef: w.JobWorkflowRef, Enterprise: w.Enterprise, ImmutableSubject: w.ImmutableSubject})
+	case AzurePipelines:
+		return c.addPipelinesJob(h.Name, PipelinesJob{Issuer: c.issuerNamed(w.Issuer), Organization: w.Organization, Project: w.Project, Pipeline: w.Pipeline,
+			ServiceConnection: w.ServiceConnection, Identity: c.identityNamed(w.Client)})
+	}
+	return nil
+}
+
+// issuerNamed returns the issuer with a name in a scenario file, or nil.
+func (c *Cloud) issuerNamed(name string) *Issuer {
+	for _, i := range c.issuers.Issuers() {
+		if i.Name == name {
+			return &Issuer{c, i}
+		}
+	}
+	return nil
+}
+
+// identityNamed returns the application or the managed identity with a name in a
+// scenario file, or nil.
+func (c *Cloud) identityNamed(name string) WorkloadIdentity {
+	id := c.clientID(name)
+	if _, ok := c.directory.Application(id); ok {
+		return c.Application(name)
+	}
+	if _, ok := c.directory.ManagedIdentity(id); ok {
+		return c.ManagedIdentity(name)
+	}
+	return nil
 }

@@ -3,7 +3,6 @@ package fakeentra_test
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,12 +12,14 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fakeentra/fakeentra"
 	"github.com/fakeentra/fakeentra/emulator/fault"
+	"github.com/fakeentra/fakeentra/fixtures"
 )
 
 const storageScope = "https://storage.azure.com/.default"
@@ -277,25 +278,7 @@ func TestAJobOfGitHubGetsATokenThatAnApplicationTrusts(t *testing.T) {
 	job := entra.AddGitHubJob("runner", fakeentra.GitHubJob{Issuer: entra.AddIssuer("https://token.actions.githubusercontent.com"), Repository: "contoso/exporter", Environment: "production"})
 	exporter.TrustHost(job)
 	setenv(t, job.Variables())
-	getIDToken := func(ctx context.Context) (string, error) {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, os.Getenv("ACTIONS_ID_TOKEN_REQUEST_URL")+"&audience=api%3A%2F%2FAzureADTokenExchange", nil)
-		if err != nil {
-			return "", err
-		}
-		req.Header.Set("Authorization", "Bearer "+os.Getenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN"))
-		resp, err := job.Client().Do(req)
-		if err != nil {
-			return "", err
-		}
-		defer func() { _ = resp.Body.Close() }()
-		body, err := io.ReadAll(resp.Body)
-		var answer struct{ Value string }
-		if err == nil {
-			err = json.Unmarshal(body, &answer)
-		}
-		return answer.Value, err
-	}
-	cred, err := azidentity.NewClientAssertionCredential(string(exporter.Tenant), string(exporter.ClientID), getIDToken, &azidentity.ClientAssertionCredentialOptions{ClientOptions: withTransport(job)})
+	cred, err := azidentity.NewClientAssertionCredential(string(exporter.Tenant), string(exporter.ClientID), func(ctx context.Context) (string, error) { return idToken(ctx, job) }, &azidentity.ClientAssertionCredentialOptions{ClientOptions: withTransport(job)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -358,5 +341,67 @@ func TestPodsAndJobsThatLackSomethingAreRefused(t *testing.T) {
 			}()
 			add()
 		}()
+	}
+}
+
+// signIn gets a token with the variables of a host and nothing else, but for the
+// application at GitHub, which no variable names.
+func signIn(t *testing.T, h *fakeentra.Host) error {
+	t.Helper()
+	setenv(t, h.Variables())
+	client := withTransport(h)
+	client.Retry = policy.RetryOptions{MaxRetries: -1}
+	var cred interface {
+		GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error)
+	}
+	var err error
+	switch h.Source() {
+	case fakeentra.AKS:
+		cred, err = azidentity.NewWorkloadIdentityCredential(&azidentity.WorkloadIdentityCredentialOptions{ClientOptions: client, EnableAzureProxy: true})
+	case fakeentra.AzurePipelines:
+		cred, err = azidentity.NewAzurePipelinesCredential(os.Getenv("AZURESUBSCRIPTION_TENANT_ID"), os.Getenv("AZURESUBSCRIPTION_CLIENT_ID"), os.Getenv("AZURESUBSCRIPTION_SERVICE_CONNECTION_ID"),
+			os.Getenv("SYSTEM_ACCESSTOKEN"), &azidentity.AzurePipelinesCredentialOptions{ClientOptions: client})
+	case fakeentra.GitHub:
+		cred, err = azidentity.NewClientAssertionCredential("11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222",
+			func(ctx context.Context) (string, error) { return idToken(ctx, h) }, &azidentity.ClientAssertionCredentialOptions{ClientOptions: client})
+	}
+	if err != nil {
+		return err
+	}
+	_, err = cred.GetToken(t.Context(), policy.TokenRequestOptions{Scopes: []string{storageScope}})
+	return err
+}
+
+// idToken asks GitHub for a token as actions/toolkit does.
+func idToken(ctx context.Context, h *fakeentra.Host) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, os.Getenv("ACTIONS_ID_TOKEN_REQUEST_URL")+"&audience=api%3A%2F%2FAzureADTokenExchange", nil)
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set("Authorization", "Bearer "+os.Getenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN"))
+	resp, err := h.Client().Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	var answer struct{ Value string }
+	err = json.NewDecoder(resp.Body).Decode(&answer)
+	return answer.Value, err
+}
+
+func TestEveryPodAndJobOfTheScenariosSignsIn(t *testing.T) {
+	for _, name := range []string{"aks", "azure-pipelines", "github-actions"} {
+		yaml, err := fixtures.Scenarios.ReadFile("scenarios/" + name + ".yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		entra := fakeentra.Start(t, fakeentra.WithScenario(yaml), fakeentra.WithSeed(name))
+		for _, host := range entra.Hosts() {
+			t.Run(name+"/"+host, func(t *testing.T) {
+				if err := signIn(t, entra.Host(host)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
 	}
 }

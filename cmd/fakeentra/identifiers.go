@@ -57,6 +57,10 @@ func identify(s *scenario.Scenario) []identified {
 		add("issuer", i.Name, property{"url", i.URL})
 	}
 	for _, h := range s.Hosts {
+		if w := h.Workload; w.Subject != "" {
+			add("host", h.Name, property{"issuer", w.IssuerURL}, property{"subject", w.Subject})
+			continue
+		}
 		if !scenario.HandsOut(h.Source) {
 			add("host", h.Name, property{"identities", "none: it has no managed identity endpoint"})
 			continue

@@ -37,7 +37,7 @@ var allowed = map[string][]string{
 	"emulator/kubernetes":      {"emulator/token", "internal/edge", "internal/ident"},
 	"emulator/control":         {"emulator/directory", "emulator/fault", "emulator/journal", "internal/edge"},
 	"internal/door":            {"emulator/journal", "internal/edge", "internal/pki"},
-	"internal/scenario":        {"emulator/directory", "emulator/environment", "emulator/fault", "emulator/journal", "internal/ident"},
+	"internal/scenario":        {"emulator/directory", "emulator/environment", "emulator/fault", "emulator/journal", "emulator/kubernetes", "emulator/runner", "internal/ident"},
 	"internal/exampletest":     {},
 	"internal/sandbox":         {"internal/pki"},
 	"fixtures":                 {},

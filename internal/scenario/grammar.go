@@ -27,26 +27,34 @@ var (
 	refusal       = regexp.MustCompile(`^[A-Za-z0-9_./-]+$`)
 	headerName    = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
 	regionName    = regexp.MustCompile(`^[a-z0-9]+$`)
-	operation     = regexp.MustCompile(`^[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)+$`)
+	// Names of Kubernetes, GitHub and Azure DevOps.
+	serviceAccount = regexp.MustCompile(`^[a-z0-9-]+/[a-z0-9.-]+$`)
+	repositoryName = regexp.MustCompile(`^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$`)
+	refName        = regexp.MustCompile(`^refs/[^\s]+$`)
+	eventName      = regexp.MustCompile(`^[a-z_]+$`)
+	digits         = regexp.MustCompile(`^[0-9]+$`)
+	slashless      = regexp.MustCompile(`^[^/?#%\\:*"<>|]+$`)
+	operation      = regexp.MustCompile(`^[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)+$`)
 )
 
 const nameRule = "letters, digits, hyphens and underscores, 64 at most, beginning with a letter or digit"
 
 var (
-	anyText   = &shape{kind: text, expected: "text"}
-	count     = &shape{kind: number, expected: "a whole number, 0 or more"}
-	onlyTrue  = &shape{kind: flag, choices: []string{"true"}, expected: "true"}
-	yesOrNo   = &shape{kind: flag, expected: "true or false"}
-	guid      = &shape{kind: text, pattern: guidText, expected: "a GUID such as 11111111-1111-1111-1111-111111111111"}
-	instant   = &shape{kind: text, pattern: instantText, parses: isInstant, tags: []string{"!!timestamp"}, expected: "a time in RFC 3339 such as 2025-01-15T12:00:00Z"}
-	duration  = &shape{kind: text, pattern: durationText, parses: isDuration, expected: "a duration such as 2s, 90m or 24h"}
-	domain    = &shape{kind: text, pattern: domainText, expected: "a domain such as contoso.onmicrosoft.com"}
-	resource  = &shape{kind: text, pattern: resourceText, expected: "the identifier of an Azure resource, /subscriptions/..."}
-	issuer    = &shape{kind: text, pattern: issuerURL, parses: isURL, expected: "an https URL without a query"}
-	reference = &shape{kind: text, pattern: nameText, expected: "a name that is defined in this file"}
-	texts     = listOf(anyText, 0, "a list of text")
-	roles     = oneOrMore(anyText, "a role such as Storage Blob Data Reader, or a list of roles")
-	grants    = byName("an application or a managed identity", nameText, nameRule, roles)
+	anyText    = &shape{kind: text, expected: "text"}
+	count      = &shape{kind: number, expected: "a whole number, 0 or more"}
+	yesOrNo    = &shape{kind: flag, expected: "true or false"}
+	guid       = &shape{kind: text, pattern: guidText, expected: "a GUID such as 11111111-1111-1111-1111-111111111111"}
+	instant    = &shape{kind: text, pattern: instantText, parses: isInstant, tags: []string{"!!timestamp"}, expected: "a time in RFC 3339 such as 2025-01-15T12:00:00Z"}
+	duration   = &shape{kind: text, pattern: durationText, parses: isDuration, expected: "a duration such as 2s, 90m or 24h"}
+	domain     = &shape{kind: text, pattern: domainText, expected: "a domain such as contoso.onmicrosoft.com"}
+	resource   = &shape{kind: text, pattern: resourceText, expected: "the identifier of an Azure resource, /subscriptions/..."}
+	issuer     = &shape{kind: text, pattern: issuerURL, parses: isURL, expected: "an https URL without a query"}
+	gitHubID   = &shape{kind: text, pattern: digits, tags: []string{"!!int"}, expected: "the number that GitHub has for it"}
+	devOpsName = &shape{kind: text, pattern: slashless, expected: "a name of Azure DevOps"}
+	reference  = &shape{kind: text, pattern: nameText, expected: "a name that is defined in this file"}
+	texts      = listOf(anyText, 0, "a list of text")
+	roles      = oneOrMore(anyText, "a role such as Storage Blob Data Reader, or a list of roles")
+	grants     = byName("an application or a managed identity", nameText, nameRule, roles)
 )
 
 var scenarioFile = recordOf(
@@ -131,6 +139,26 @@ var host = recordOf(
 	key{"machine", machine, false},
 	key{"rate-limits", yesOrNo, false},
 	key{"scheduled-events", listOf(scheduledEvent, 0, "a list of scheduled events"), false},
+
+	key{"client-id", reference, false},
+	key{"issuer", reference, false},
+	key{"service-account", &shape{kind: text, pattern: serviceAccount, expected: "a service account, namespace/name"}, false},
+	key{"identity-binding", yesOrNo, false},
+
+	key{"repository", &shape{kind: text, pattern: repositoryName, expected: "a repository, owner/name"}, false},
+	key{"ref", &shape{kind: text, pattern: refName, expected: "a ref such as refs/heads/main"}, false},
+	key{"environment", anyText, false},
+	key{"event-name", &shape{kind: text, pattern: eventName, expected: "an event such as push or pull_request"}, false},
+	key{"repository-id", gitHubID, false},
+	key{"repository-owner-id", gitHubID, false},
+	key{"job-workflow-ref", anyText, false},
+	key{"enterprise", anyText, false},
+	key{"immutable-subject", yesOrNo, false},
+
+	key{"organization", devOpsName, false},
+	key{"project", devOpsName, false},
+	key{"pipeline", devOpsName, false},
+	key{"service-connection", devOpsName, false},
 )
 
 // machine is what instance metadata tells of a host.

@@ -24,6 +24,7 @@ func (b *builder) host(v *value) Host {
 			h.Tenant = e.name
 		}
 	}
+	b.workload(&h, v)
 	for _, e := range identities {
 		if e.tenant != h.Tenant {
 			b.found.add(v.get("identities").spot, "%s is in the tenant %s and %s in %s, and Azure assigns identities within a tenant only; expected identities of one tenant", h.Name, h.Tenant, e.name, e.tenant)

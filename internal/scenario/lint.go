@@ -91,7 +91,7 @@ func newLinter(s *Scenario) *linter {
 		l.issuers[i.URL] = i.Name
 	}
 	for _, h := range s.Hosts {
-		for _, name := range h.Identities {
+		for _, name := range append([]string{h.Workload.Client}, h.Identities...) {
 			l.hosted[name] = true
 		}
 	}
@@ -129,7 +129,7 @@ func (l *linter) identity(path string, t Tenant, m ManagedIdentity) {
 		l.warn(path, "identity-on-no-host", "no host has the managed identity %s, so nothing can get its tokens; list it under identities of a host", m.Name)
 	}
 	for _, c := range m.Federated {
-		if _, entra := authorityOf(l.env, c.Issuer); entra {
+		if _, entra := authorityOf(l.env, c.Issuer); entra && !belowApplication(c.Subject) {
 			l.warn(path+".federated-identity-credentials."+c.Name+".issuer", "fic-entra-on-managed-identity", "%s is a managed identity and trusts an issuer of Entra, which only applications can; use an application", m.Name)
 		}
 	}

@@ -20,6 +20,7 @@ func (l *linter) credentials(path string, t Tenant, owner string, all []Federate
 		authority, entra := authorityOf(l.env, c.Issuer)
 		if !entra {
 			l.foreignIssuer(at, c)
+			l.immutable(at, c)
 			continue
 		}
 		l.audience(at, c)
@@ -79,6 +80,17 @@ func (l *linter) foreignIssuer(at string, c FederatedIdentityCredential) {
 	l.warn(at+".issuer", "issuer-unknown", "the issuer %s is neither Entra's nor one of issuers, so nothing signs its tokens; add it under issuers", quoted(c.Issuer))
 }
 
+// immutable warns of an expression for GitHub that another repository of the same
+// name could satisfy (Microsoft: "Set up a flexible federated identity
+// credential", August 2026). Whether older credentials are refused is not said.
+func (l *linter) immutable(at string, c FederatedIdentityCredential) {
+	e := c.ClaimsMatchingExpression
+	if c.Issuer != gitHubIssuer || e == "" || strings.Contains(e, "claims['repository_id']") || strings.Contains(e, "claims['repository_owner_id']") {
+		return
+	}
+	l.warn(at+".claims-matching-expression", "fic-expression-without-immutable-claim", "the expression compares names alone, which can be given to another repository, and Entra asks for repository_id or repository_owner_id besides sub since August 2026; add and claims['repository_id'] eq '<number>'")
+}
+
 func (l *linter) audience(at string, c FederatedIdentityCredential) {
 	for _, a := range c.Audiences {
 		if a == l.env.TokenExchangeAudience {
@@ -130,11 +142,15 @@ func (l *linter) sameTenant(at string, t Tenant, owner string, c FederatedIdenti
 	}
 }
 
+// belowApplication reports whether a subject is of the form that Entra uses for
+// paths below an application, such as service connections of Azure DevOps.
+func belowApplication(subject string) bool { return strings.HasPrefix(subject, "/eid1/c/") }
+
 // subject checks who an issuer of Entra would have to issue the token to.
 func (l *linter) subject(at string, c FederatedIdentityCredential, a authority) {
 	issuing := l.tenants[a.tenant]
-	if issuing == "" || l.clients[lower(c.Subject)] != "" || c.Subject == "" {
-		return // reported already
+	if issuing == "" || l.clients[lower(c.Subject)] != "" || c.Subject == "" || belowApplication(c.Subject) {
+		return // reported already, or not of this file
 	}
 	at += ".subject"
 	p, known := l.subjects[c.Subject]

@@ -51,6 +51,8 @@ func TestWarningsAboutCredentialsSayHowToPutThemRight(t *testing.T) {
 	for name, tc := range map[string]struct {
 		credential, path, rule, message string
 	}{
+		"names alone": {`trusts: github, claims-matching-expression: "claims['sub'] matches 'repo:contoso/*'"`, ".claims-matching-expression", "fic-expression-without-immutable-claim",
+			`the expression compares names alone, which can be given to another repository, and Entra asks for repository_id or repository_owner_id besides sub since August 2026; add and claims['repository_id'] eq '<number>'`},
 		"client ID": {`issuer: "` + v2 + `", subject: "{agent.client-id}"`, ".subject", "fic-subject-is-client-id",
 			`the subject is the client ID of agent, and Entra compares the principal ID; write "{agent.principal-id}", or trusts: agent`},
 		"v1 issuer of Entra": {`issuer: "https://sts.windows.net/{contoso}/", subject: s1`, ".issuer", "fic-issuer-without-v2",
@@ -111,7 +113,7 @@ func TestGoodCredentialsHaveNoWarnings(t *testing.T) {
 	for _, credential := range []string{
 		`trusts: github, subject: "repo:contoso/exporter"`,
 		`trusts: github, subject: "repo:contoso/exporter", audiences: [anything]`,
-		`trusts: github, claims-matching-expression: "claims['sub'] matches 'repo:*'"`,
+		`trusts: github, claims-matching-expression: "claims['sub'] matches 'repo:*' and claims['repository_owner_id'] eq '65'"`,
 	} {
 		if diff := cmp.Diff([]Warning(nil), parsed(t, lintable(credential)).Lint()); diff != "" {
 			t.Errorf("%s: warnings (-want +got):\n%s", credential, diff)

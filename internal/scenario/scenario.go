@@ -176,6 +176,7 @@ type Host struct {
 	OlderAgent bool     // of Azure Arc: ignores selectors
 	Machine    Machine
 	Events     []ScheduledEvent
+	Workload   Workload
 }
 
 // A Machine is what instance metadata tells of a host; what the file does not
