@@ -42,6 +42,7 @@ const nameRule = "letters, digits, hyphens and underscores, 64 at most, beginnin
 var (
 	anyText    = &shape{kind: text, expected: "text"}
 	count      = &shape{kind: number, expected: "a whole number, 0 or more"}
+	onlyTrue   = &shape{kind: flag, choices: []string{"true"}, expected: "true"}
 	yesOrNo    = &shape{kind: flag, expected: "true or false"}
 	guid       = &shape{kind: text, pattern: guidText, expected: "a GUID such as 11111111-1111-1111-1111-111111111111"}
 	instant    = &shape{kind: text, pattern: instantText, parses: isInstant, tags: []string{"!!timestamp"}, expected: "a time in RFC 3339 such as 2025-01-15T12:00:00Z"}
