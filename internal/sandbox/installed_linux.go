@@ -17,16 +17,18 @@ func (s *switchboard) socket(c *call) answer {
 	if err != nil {
 		return failed(err)
 	}
-	defer func() { _ = unix.Close(fd) }()
 	n, err := inodeOf(fd)
 	if err != nil {
+		_ = unix.Close(fd)
 		return failed(err)
 	}
-	if sock.fd, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0); err != nil {
-		return failed(err)
-	}
-	s.sockets.add(n, sock) // before the program can connect it
-	if err := s.listener.give(c.id, fd, kind&unix.SOCK_CLOEXEC != 0); err != nil {
+	// It is known before the program can connect it, and there is no other copy,
+	// which would be closed too late: the program may close its own at once.
+	sock.fd, sock.giving = fd, true
+	s.sockets.add(n, sock)
+	err = s.listener.give(c.id, fd, kind&unix.SOCK_CLOEXEC != 0)
+	s.sockets.given(sock, err == nil)
+	if err != nil {
 		return failed(err)
 	}
 	return answer{given: true}

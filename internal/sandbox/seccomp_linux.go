@@ -4,6 +4,7 @@ package sandbox
 
 import (
 	"errors"
+	"runtime"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -175,12 +176,12 @@ func (l listener) give(id uint64, fd int, cloexec bool) error {
 	if cloexec {
 		a.newFlags = unix.O_CLOEXEC
 	}
-	_, err := l.ioctl(unix.SECCOMP_IOCTL_NOTIF_ADDFD, unsafe.Pointer(&a))
+	_, err := l.add(a)
 	if !errors.Is(err, unix.EINVAL) {
 		return err
 	}
 	a.flags = 0
-	n, err := l.ioctl(unix.SECCOMP_IOCTL_NOTIF_ADDFD, unsafe.Pointer(&a))
+	n, err := l.add(a)
 	if err == nil {
 		l.send(reply{id: id, value: int64(n)})
 	}
@@ -193,8 +194,27 @@ func (l listener) replace(id uint64, fd, place int, cloexec bool) error {
 	if cloexec {
 		a.newFlags = unix.O_CLOEXEC
 	}
-	_, err := l.ioctl(unix.SECCOMP_IOCTL_NOTIF_ADDFD, unsafe.Pointer(&a))
+	_, err := l.add(a)
 	return err
+}
+
+// add keeps signals from its thread. One that came before the program has taken
+// the file would leave the call answered without it, with the number 0, which is
+// another file: the kernel takes the file back, but not the answer
+// (seccomp_notify_addfd, kernel/seccomp.c). The runtime sends signals to threads
+// that it wants to preempt.
+func (l listener) add(a addition) (int, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var all, before unix.Sigset_t
+	for i := range all.Val {
+		all.Val[i] = ^all.Val[i]
+	}
+	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &all, &before); err != nil {
+		return 0, err
+	}
+	defer func() { _ = unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil) }()
+	return l.ioctl(unix.SECCOMP_IOCTL_NOTIF_ADDFD, unsafe.Pointer(&a))
 }
 
 // hurry makes the kernel switch to whoever answers at once, on the same

@@ -20,6 +20,7 @@ type socket struct {
 	family, kind, protocol int
 	fd                     int // our copy; -1 if it is no longer kept
 	connected              bool
+	giving                 bool // the copy is in use
 }
 
 // socketTable has the records of the variant install, by inode: the number of a
@@ -48,14 +49,27 @@ func (s *socketTable) put(inode uint64, sock *socket) {
 	s.byInode[inode] = sock
 	s.kept, s.known = append(s.kept, inode), append(s.known, inode)
 	if len(s.kept) > maxSockets {
-		if old := s.byInode[s.kept[0]]; old != nil {
+		if old := s.byInode[s.kept[0]]; old != nil && !old.giving {
 			old.release()
 		}
 		s.kept = s.kept[1:]
 	}
 	if len(s.known) > maxRecords {
+		if old := s.byInode[s.known[0]]; old != nil {
+			old.release()
+		}
 		delete(s.byInode, s.known[0])
 		s.known = s.known[1:]
+	}
+}
+
+// given ends the use of a copy, which is kept if the program got the socket.
+func (s *socketTable) given(sock *socket, got bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sock.giving = false
+	if !got {
+		sock.release()
 	}
 }
 

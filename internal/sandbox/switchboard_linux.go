@@ -41,7 +41,9 @@ func (s *switchboard) run(stop int) {
 		if _, err := unix.Poll(ready, -1); err != nil && !errors.Is(err, unix.EINTR) {
 			return
 		}
-		if ready[0].Revents != 0 || ready[1].Revents&(unix.POLLHUP|unix.POLLERR|unix.POLLNVAL) != 0 {
+		// POLLERR says that a signal came while the kernel looked (seccomp_notify_poll,
+		// kernel/seccomp.c), and not that anything is wrong.
+		if ready[0].Revents != 0 || ready[1].Revents&(unix.POLLHUP|unix.POLLNVAL) != 0 {
 			return
 		}
 		if ready[1].Revents&unix.POLLIN == 0 {
