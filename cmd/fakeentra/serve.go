@@ -194,6 +194,9 @@ func (s *server) announce(cmd *cobra.Command, cloud *fakeentra.Cloud, r ready) e
 		return err
 	}
 	r.exports = r.Doors.Environ(fakeentra.Certificates{CA: r.CA, Bundle: r.Bundle, TrustStore: r.TrustStore, NodeProxy: r.NodeProxy})
+	if r.Host != "" && (r.IMDS != "" || cloud.Host(r.Host).Endpoint() == "") {
+		r.exports = append(r.exports, cloud.Host(r.Host).VariablesAt(r.IMDS)...)
+	}
 	if r.Control != "" {
 		r.exports = append(r.exports, controlVariable+"="+r.Control)
 	}
