@@ -314,7 +314,7 @@ type Issuer struct {
 // keys are served under its own host name. It panics when url is not https, or
 // is on a host that another emulator answers for.
 func (c *Cloud) AddIssuer(url string) *Issuer {
-	i := &issuer.Issuer{Name: strings.TrimPrefix(url, "https://"), URL: url, Ring: c.issuerRing()}
+	i := &issuer.Issuer{Name: strings.TrimPrefix(url, "https://"), URL: url, Ring: c.issuerRing(url)}
 	must(c.checkIssuerHost(url))
 	must(c.issuers.Add(i))
 	return &Issuer{c, i}
@@ -330,10 +330,16 @@ func (c *Cloud) checkIssuerHost(issuer string) error {
 	return fmt.Errorf("issuer %s: %s is emulated already; expected a host outside Entra and Azure", issuer, u.Hostname())
 }
 
-// issuerRing returns the keys of one more issuer, other than those of the
-// tenants and of the issuers before it.
-func (c *Cloud) issuerRing() *token.Ring {
-	return token.NewRing(pool().From(c.number + 1 + len(c.issuers.Issuers())))
+// issuerRing returns the keys of an issuer, other than those of the tenants and of
+// the issuers before it. They stay over Reset and Reload.
+func (c *Cloud) issuerRing(name string) *token.Ring {
+	l := c.line
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.rings[name] == nil {
+		l.rings[name] = token.NewRing(pool().From(c.number + 1 + len(l.rings)))
+	}
+	return l.rings[name]
 }
 
 // Sign returns a token with exactly these claims, signed by the issuer.

@@ -43,12 +43,13 @@ func (c *Cloud) CAPEM() []byte {
 }
 
 func (c *Cloud) certificateAuthority() (*pki.Authority, error) {
+	c = c.line.first
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.authority != nil {
 		return c.authority, nil
 	}
-	authority, err := pki.New(time.Now(), c.vouchedNames()...)
+	authority, err := pki.New(time.Now(), c.line.latest.Load().vouchedNames()...)
 	c.authority = authority
 	return authority, err
 }
@@ -82,7 +83,7 @@ func (h *Host) Environ() []string {
 }
 
 func (h *Host) environ(base []string) ([]string, error) {
-	c := h.cloud
+	c := h.cloud.line.first
 	files, err := c.CertificateFiles()
 	if err != nil {
 		return nil, err
@@ -145,6 +146,7 @@ func (c *Cloud) CertificateFiles() (Certificates, error) {
 	if err != nil {
 		return Certificates{}, err
 	}
+	c = c.line.first
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
@@ -223,12 +225,13 @@ func writeCertificates(ca []byte, dir string, mode fs.FileMode) error {
 
 // listen opens the proxy of a host.
 func listen(h *Host, authority *pki.Authority) (*proxyListener, error) {
+	h.cloud.line.standFor(h.name)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen on a loopback address: %w", err)
 	}
 	p := &proxyListener{
-		Proxy: &door.Proxy{Router: h.cloud.router, Authority: authority, Host: h.name, NoMetadata: !h.Source().HasMetadata()},
+		Proxy: &door.Proxy{Router: h.cloud.line.front, Authority: authority, Host: h.name, NoMetadata: !h.Source().HasMetadata()},
 		url:   "http://" + l.Addr().String(), done: make(chan error, 1),
 	}
 	go func() { p.done <- p.Serve(l) }()

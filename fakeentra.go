@@ -48,7 +48,9 @@ type Cloud struct {
 	router     *door.Router
 	workloads
 
-	resetting    sync.Mutex // one Reset at a time, or two would add everything twice
+	line       *succession
+	generation int // how many Clouds of the line came before
+
 	mu           sync.Mutex
 	tenants      map[string]directory.TenantID
 	clients      map[string]directory.ClientID // applications and managed identities
@@ -111,7 +113,10 @@ func New(opts ...Option) (*Cloud, error) {
 	}
 	c := &Cloud{options: o, number: int(clouds.Add(1))}
 	c.settle()
+	c.found()
 	c.wire()
+	c.line = newSuccession(c, o)
+	c.setClock()
 	if err := c.populate(); err != nil {
 		return nil, err
 	}
@@ -140,18 +145,26 @@ func (c *Cloud) settle() {
 	}
 }
 
+// found makes what stays when the scenario is another one.
+func (c *Cloud) found() {
+	c.ring = token.NewRing(c.keys())
+	c.journal, c.faults = journal.New(c.limits), &fault.Plan{}
+	c.keyFolder = &keyFolder{shown: map[string]shownFolder{}, files: map[string]string{}}
+}
+
+func (c *Cloud) edge() *edge.Edge {
+	return &edge.Edge{Clock: c.clock, Journal: c.journal, Faults: c.faults, Seed: c.seed}
+}
+
 // wire builds the services and says which host names they answer for.
 func (c *Cloud) wire() {
 	env := c.environment
-	c.ring = token.NewRing(c.keys())
-	c.journal, c.faults = journal.New(c.limits), &fault.Plan{}
 	c.directory = directory.New(env.TokenExchangeAudience)
 	c.issuers = issuer.New()
 	c.sts = sts.New(sts.Config{Environment: env, Directory: c.directory, Ring: c.ring, Fetch: c.fetch, Note: c.noteAssertion, Era: c.era(), Lifetimes: c.lifetimes, Seed: c.seed})
-	c.keyFolder = &keyFolder{shown: map[string]shownFolder{}, files: map[string]string{}}
 	c.imds = imds.New(imds.Config{Directory: c.directory, Issuer: identityIssuer{c.sts}, Authority: notary{c}, Seed: c.seed, Keys: c.keyFolder})
-	c.blob = blob.New(blob.Config{Environment: env, Directory: c.directory, Keys: c.ring, Seed: c.seed})
-	c.router = door.NewRouter(&edge.Edge{Clock: c.clock, Journal: c.journal, Faults: c.faults, Seed: c.seed})
+	c.blob = blob.New(blob.Config{Environment: env, Directory: c.directory, Keys: c.ring, Seed: c.etagSeed()})
+	c.router = door.NewRouter(c.edge())
 	c.router.Handle(c.imds, metadataHost)
 	c.router.Handle(c.sts, env.LoginAliases...)
 	c.router.HandleFunc(c.sts, func() []string { return nil }, env.Regional)
@@ -227,7 +240,7 @@ func (n notary) Sign(document []byte, names ...string) ([]byte, error) {
 
 // Handler answers for every emulated host name, chosen by the Host header. It is
 // what every door serves. Requests seem to come from no host in particular.
-func (c *Cloud) Handler() http.Handler { return c.router.Handler("") }
+func (c *Cloud) Handler() http.Handler { return c.line.front.Handler("") }
 
 // Journal returns what happened so far. Requests that are still being answered
 // are not in it.
@@ -299,6 +312,7 @@ func (c *Cloud) Operations() []Operation {
 var everyOp = sync.OnceValue(func() []journal.Op {
 	c := &Cloud{options: options{environment: AzurePublic}}
 	c.settle()
+	c.found()
 	c.wire()
 	var ops []journal.Op
 	for _, o := range c.Operations() {
@@ -344,8 +358,8 @@ func (c *Cloud) SigningKey() ([]byte, error) {
 // keys and open doors stay. Requests that are being answered meanwhile may see
 // either state.
 func (c *Cloud) Reset() error {
-	c.resetting.Lock()
-	defer c.resetting.Unlock()
+	c.line.resetting.Lock()
+	defer c.line.resetting.Unlock()
 	c.mu.Lock()
 	c.tenants, c.clients, c.hosts = nil, nil, nil
 	c.mu.Unlock()
@@ -359,6 +373,7 @@ func (c *Cloud) Reset() error {
 	if c.adjustable != nil {
 		c.adjustable.Set(time.Now())
 	}
+	c.setClock()
 	return errors.Join(c.populate(), c.reproject())
 }
 
@@ -366,6 +381,7 @@ func (c *Cloud) Reset() error {
 // [Cloud.CertificateFiles] and the endpoint of Azure Arc made. It waits for
 // requests in flight.
 func (c *Cloud) Close() error {
+	c = c.line.first
 	c.mu.Lock()
 	already := c.closed
 	c.closed = true
@@ -374,7 +390,7 @@ func (c *Cloud) Close() error {
 	if already {
 		return nil
 	}
-	err := errors.Join(closeProxies(proxies), closeEndpoints(endpoints), c.keyFolder.close(), c.closeProjections())
+	err := errors.Join(closeProxies(proxies), closeEndpoints(endpoints), c.keyFolder.close(), c.line.latest.Load().closeProjections())
 	if certificates != "" {
 		err = errors.Join(err, os.RemoveAll(certificates))
 	}

@@ -106,7 +106,7 @@ func (h *Host) Assign(ms ...*ManagedIdentity) *Host {
 // and the Azure SDK for Go take one.
 func (h *Host) Client() *http.Client {
 	return &http.Client{Transport: &door.Transport{
-		Router: h.cloud.router, Host: h.name, NoMetadata: !h.Source().HasMetadata(), Endpoint: h.Endpoint(), Passthrough: h.cloud.passesThrough,
+		Router: h.cloud.line.front, Host: h.name, NoMetadata: !h.Source().HasMetadata(), Endpoint: h.Endpoint(), Passthrough: h.cloud.passesThrough,
 	}}
 }
 

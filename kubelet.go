@@ -85,6 +85,7 @@ func (p *projection) injection() kubernetes.Injection {
 
 // project returns the projection of a pod, which begins with the first call.
 func (c *Cloud) project(host string) (*projection, error) {
+	c = c.line.latest.Load()
 	c.projecting.Lock()
 	defer c.projecting.Unlock()
 	if c.isClosed() {
@@ -105,6 +106,7 @@ func (c *Cloud) project(host string) (*projection, error) {
 }
 
 func (c *Cloud) isClosed() bool {
+	c = c.line.first
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.closed
@@ -119,7 +121,7 @@ func (c *Cloud) beginProjection(host string) (*projection, error) {
 	if err := c.fill(p); err != nil {
 		return nil, errors.Join(err, p.end())
 	}
-	p.timer = time.AfterFunc(c.untilDue(p), func() { c.tick(host) })
+	p.timer = time.AfterFunc(c.untilDue(p), func() { c.line.latest.Load().tick(host) })
 	return p, nil
 }
 
@@ -158,7 +160,7 @@ func (c *Cloud) openTokenProxy(p *projection) error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	p.proxy = &endpoint{origin: "https://" + l.Addr().String(), cancel: cancel, done: make(chan error, 1)}
-	go func() { p.proxy.done <- door.ServeTLS(ctx, l, c.clusters, authority, p.host) }()
+	go func() { p.proxy.done <- door.ServeTLS(ctx, l, c.line.clusters, authority, p.host) }()
 	return nil
 }
 
@@ -228,6 +230,19 @@ func (c *Cloud) clockMoved() {
 	for _, p := range c.projections {
 		c.refresh(p)
 	}
+}
+
+// adopt takes over the projections of the Cloud before. Where a new token cannot
+// be written, the old one stays, as ever.
+func (c *Cloud) adopt(old *Cloud) {
+	old.projecting.Lock()
+	held, authority := old.projections, old.clusterCA
+	old.projections = nil
+	old.projecting.Unlock()
+	c.projecting.Lock()
+	c.projections, c.clusterCA = held, authority
+	c.projecting.Unlock()
+	_ = c.reproject()
 }
 
 // reproject gives pods that came back with a reset a new token, and takes those

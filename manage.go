@@ -17,7 +17,7 @@ import (
 )
 
 func (s *serving) control(l net.Listener) (func(context.Context) error, error) {
-	server := &http.Server{Handler: control.Handler(manager{s.cloud, s}), ReadHeaderTimeout: grace}
+	server := &http.Server{Handler: http.HandlerFunc(s.manage), ReadHeaderTimeout: grace}
 	return func(ctx context.Context) error {
 		err := until(ctx, func() error { return server.Serve(l) }, server.Shutdown)
 		if errors.Is(err, http.ErrServerClosed) {
@@ -25,6 +25,11 @@ func (s *serving) control(l net.Listener) (func(context.Context) error, error) {
 		}
 		return err
 	}, nil
+}
+
+// manage serves the control plane of the latest Cloud.
+func (s *serving) manage(w http.ResponseWriter, r *http.Request) {
+	control.Handler(manager{s.cloud.line.latest.Load(), s}).ServeHTTP(w, r)
 }
 
 // A manager is the Cloud as the control plane sees it.

@@ -18,15 +18,19 @@ func (c *Cloud) populate() error {
 	if s == nil {
 		return nil
 	}
-	if !s.Clock.IsZero() && c.adjustable != nil {
-		c.adjustable.Set(s.Clock)
-	}
 	for _, step := range []func(*scenario.Scenario) error{c.loadTenants, c.loadServicePrincipals, c.loadIssuers, c.loadHosts, c.loadStorage, c.loadFaults} {
 		if err := step(s); err != nil {
 			return fmt.Errorf("%s: %w", s.Name, err)
 		}
 	}
 	return nil
+}
+
+// setClock sets the clock to what the scenario file says.
+func (c *Cloud) setClock() {
+	if s := c.scenario; s != nil && !s.Clock.IsZero() && c.adjustable != nil {
+		c.adjustable.Set(s.Clock)
+	}
 }
 
 func (c *Cloud) loadTenants(s *scenario.Scenario) error {
@@ -80,7 +84,7 @@ func (c *Cloud) putServicePrincipal(tenant directory.TenantID, p scenario.Servic
 
 func (c *Cloud) loadIssuers(s *scenario.Scenario) error {
 	for _, i := range s.Issuers {
-		if err := c.issuers.Add(&issuer.Issuer{Name: i.Name, URL: i.URL, Ring: c.issuerRing()}); err != nil {
+		if err := c.issuers.Add(&issuer.Issuer{Name: i.Name, URL: i.URL, Ring: c.issuerRing(i.Name)}); err != nil {
 			return err
 		}
 	}

@@ -43,6 +43,7 @@ func (c *Cloud) Serve(ctx context.Context, l Listen) error {
 	defer cancel()
 	s := &serving{cloud: c, host: host, doors: Doors{Host: host}, errs: make(chan error)}
 	defer s.abandon()
+	c.line.standFor(host)
 	for _, d := range []struct {
 		what, address string
 		open          func(net.Listener) (func(context.Context) error, error)
@@ -84,6 +85,7 @@ func (c *Cloud) ServeOn(ctx context.Context, host string, https, http net.Listen
 	if s.host, err = c.defaultHost(host); err != nil {
 		return err
 	}
+	c.line.standFor(s.host)
 	for i, l := range s.listeners {
 		serve, err := open[i](l)
 		if err != nil {
@@ -99,12 +101,12 @@ func (c *Cloud) ServeOn(ctx context.Context, host string, https, http net.Listen
 // Knows reports whether the cloud answers for a host name, such as that of a
 // login endpoint or of a storage account that was added. Letter case does not
 // matter. It may be called from several goroutines.
-func (c *Cloud) Knows(hostname string) bool { return c.router.Knows(hostname) }
+func (c *Cloud) Knows(hostname string) bool { return c.line.front.Knows(hostname) }
 
 // Names returns the host names that the cloud answers for, sorted. It leaves out
 // IP addresses, and regional login hosts, which are too many: ask [Cloud.Knows].
 func (c *Cloud) Names() []string {
-	return slices.DeleteFunc(c.router.Names(), func(name string) bool { return net.ParseIP(name) != nil })
+	return slices.DeleteFunc(c.line.front.Names(), func(name string) bool { return net.ParseIP(name) != nil })
 }
 
 // defaultHost is the host that clients of a listener seem to run on.
@@ -193,19 +195,19 @@ func (s *serving) https(l net.Listener) (func(context.Context) error, error) {
 	}
 	login := s.cloud.environment.LoginHost
 	return func(ctx context.Context) error {
-		return door.ServeTLS(ctx, l, s.cloud.router, authority, s.host, login)
+		return door.ServeTLS(ctx, l, s.cloud.line.front, authority, s.host, login)
 	}, nil
 }
 
 // endpoint is the managed identity endpoint of the host, whatever its source.
 func (s *serving) endpoint(l net.Listener) (func(context.Context) error, error) {
 	secured, err := s.cloud.secured(s.host, l)
-	return func(ctx context.Context) error { return door.ServeHTTP(ctx, secured, s.cloud.router, s.host) }, err
+	return func(ctx context.Context) error { return door.ServeHTTP(ctx, secured, s.cloud.line.front, s.host) }, err
 }
 
 // imds is port 80 of a sandbox, where 169.254.169.254 is called by that name.
 func (s *serving) imds(l net.Listener) (func(context.Context) error, error) {
-	return func(ctx context.Context) error { return door.ServeHTTP(ctx, l, s.cloud.router, s.host) }, nil
+	return func(ctx context.Context) error { return door.ServeHTTP(ctx, l, s.cloud.line.front, s.host) }, nil
 }
 
 func (s *serving) proxy(l net.Listener) (func(context.Context) error, error) {
@@ -213,7 +215,7 @@ func (s *serving) proxy(l net.Listener) (func(context.Context) error, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &door.Proxy{Router: s.cloud.router, Authority: authority, Host: s.host, NoMetadata: s.host != "" && !s.cloud.Host(s.host).Source().HasMetadata()}
+	p := &door.Proxy{Router: s.cloud.line.front, Authority: authority, Host: s.host, NoMetadata: s.host != "" && !s.cloud.Host(s.host).Source().HasMetadata()}
 	return func(ctx context.Context) error {
 		return until(ctx, func() error { return p.Serve(l) }, p.Shutdown)
 	}, nil

@@ -55,11 +55,12 @@ func (h *Host) Endpoint() string {
 // ctx is done: in TLS at Service Fabric, with a certificate of its own, and in
 // plain HTTP everywhere else. It closes l, also when it fails.
 func (c *Cloud) ServeEndpoint(ctx context.Context, host string, l net.Listener) error {
+	c.line.standFor(host)
 	l, err := c.secured(host, l)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
-	return door.ServeHTTP(ctx, l, c.router, host)
+	return door.ServeHTTP(ctx, l, c.line.front, host)
 }
 
 // secured adds TLS to the listener of an endpoint that has it.
@@ -87,6 +88,7 @@ func (c *Cloud) endpointScheme(host string) string {
 // pinnedCertificate is what the endpoint at Service Fabric shows. Clients know it
 // by its thumbprint.
 func (c *Cloud) pinnedCertificate() (*tls.Certificate, error) {
+	c = c.line.first
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.pinned != nil {
@@ -116,7 +118,7 @@ func (h *Host) openEndpoint() ([]string, error) {
 	if h.Endpoint() == "" {
 		return h.VariablesAt(""), nil
 	}
-	c := h.cloud
+	c := h.cloud.line.first
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()

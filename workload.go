@@ -41,7 +41,7 @@ func (c *Cloud) wireWorkloads() {
 	c.router.HandleFunc(c.kubernetes, c.kubernetes.Hosts, c.kubernetes.Knows)
 	c.router.HandleServerName(c.tokenProxy, c.tokenProxy.Knows)
 	c.router.HandleServerName(c.kubernetes, c.kubernetes.Knows)
-	c.clusters = door.NewRouter(&edge.Edge{Clock: c.clock, Journal: c.journal, Faults: c.faults, Seed: c.seed})
+	c.clusters = door.NewRouter(c.edge())
 	c.clusters.HandleServerName(c.tokenProxy, c.tokenProxy.Knows)
 	c.clusters.HandleServerName(c.kubernetes, func(string) bool { return true })
 }
@@ -138,7 +138,7 @@ func (c *Cloud) bind(pod string, w WorkloadIdentity) (kubernetes.Issuer, error) 
 			return signer(i), nil
 		}
 	}
-	i := &issuer.Issuer{Name: bindingCredential + "-" + m.Name, URL: url, Ring: c.issuerRing()}
+	i := &issuer.Issuer{Name: bindingCredential + "-" + m.Name, URL: url, Ring: c.issuerRing(url)}
 	if err := c.issuers.Add(i); err != nil {
 		return kubernetes.Issuer{}, err
 	}

@@ -66,6 +66,8 @@ type start struct {
 	scenario  string
 	host      string
 	freshKeys bool
+
+	loaded scenarioFile // since the cloud was started
 }
 
 func (s *start) flags(cmd *cobra.Command) {

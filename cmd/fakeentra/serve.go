@@ -28,6 +28,7 @@ type server struct {
 	dns          nameserver
 	certificates certificateFolder
 	takeAddress  bool
+	noWatch      bool
 	caOut        string
 	readyFile    string
 }
@@ -45,6 +46,11 @@ they keep their production URLs. All of it can be pasted into a shell.
 
 Doors are at loopback addresses, with free ports, unless an ADDR says otherwise,
 as in 127.0.0.1:8080. An empty one, as in --imds "", keeps a door shut.
+
+When the file of the scenario changes, it is loaded again, at once and as a
+whole: keys, certificates, doors and the journal stay, and what programs changed
+does not. A file that cannot be used changes nothing, and standard error says
+why. Where there is no terminal, SIGHUP has the file loaded in any case.
 
 The certificate authority is a new one at every start. The key that tokens are
 signed with is kept in the user's state folder, $XDG_STATE_HOME/fakeentra or
@@ -66,6 +72,7 @@ Windows: %LocalAppData%\fakeentra), for the user alone.`,
 	f.StringVar(&s.dns.listen, "dns", "", "`ADDR` for DNS over UDP and TCP, which knows the emulated names and no other (default: none)")
 	f.StringVar(&s.dns.answer, "dns-answer", "", "`IPADDR` that DNS answers with (default: that of --https)")
 	f.BoolVar(&s.takeAddress, "take-metadata-address", false, "put 169.254.169.254 on the loopback interface of a container or a pod")
+	f.BoolVar(&s.noWatch, "no-watch", false, "do not load the scenario again when its file changes")
 	f.StringVar(&s.certificates.path, "certificates", "", "`DIR` for the certificates that clients must trust, which is removed at the end if it was not there")
 	f.StringVar(&s.caOut, "ca-out", "", "`FILE` to write the certificate authority's certificate to")
 	f.StringVar(&s.readyFile, "ready-file", "", "`FILE` that holds all of this as JSON while everything listens")
@@ -98,6 +105,9 @@ func (s *server) serve(cmd *cobra.Command) (err error) {
 	}
 	defer stopDNS()
 	defer s.certificates.remove()
+	follower := follower{cloud: cloud, file: s.loaded, says: cmd.ErrOrStderr()}
+	defer follower.follow(ctx, !s.noWatch)()
+	defer stop()
 	if err := s.certificates.write(cloud); err != nil { // before anything says that the cloud is up
 		return err
 	}

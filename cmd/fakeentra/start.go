@@ -15,6 +15,7 @@ func (s *start) cloud(warnings io.Writer) (*fakeentra.Cloud, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
+	s.loaded = file
 	kept, err := openKeyFile(s.freshKeys, warnings)
 	if err != nil {
 		return nil, "", err

@@ -23,6 +23,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -164,6 +165,16 @@ func (p *Plan) Reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.rules = nil
+}
+
+// Become disarms all rules and arms those of another plan, at once.
+func (p *Plan) Become(other *Plan) {
+	other.mu.Lock()
+	rules := slices.Clone(other.rules)
+	other.mu.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rules = rules
 }
 
 // Next returns the action for a request at a time on the cloud's clock, and the

@@ -92,6 +92,17 @@ func (r *Router) behind(connection *tls.ConnectionState) edge.Service {
 	return nil
 }
 
+// Become makes r answer for the names that another Router answers for, and for no
+// others, at once. Requests that are being answered stay where they are.
+func (r *Router) Become(other *Router) {
+	other.mu.RLock()
+	exact, families, fronts := maps.Clone(other.exact), slices.Clone(other.families), slices.Clone(other.fronts)
+	other.mu.RUnlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.exact, r.families, r.fronts = exact, families, fronts
+}
+
 // canonical returns the form in which host names are compared. A trailing dot
 // marks a name as complete (RFC 1034 section 3.1).
 func canonical(hostname string) string {
