@@ -27,7 +27,7 @@ type Need struct {
 	notInCI bool
 }
 
-// NotInCI marks what CI has no way to install, so that not even
+// NotInCI marks what .ci/run does not install, so that not even
 // FAKEENTRA_REQUIRE_ALL=1 requires it.
 func (n Need) NotInCI() Need {
 	n.notInCI = true
