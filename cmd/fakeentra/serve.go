@@ -220,6 +220,9 @@ func (s *server) announce(cmd *cobra.Command, cloud *fakeentra.Cloud, r ready) e
 	if _, err := io.WriteString(cmd.OutOrStdout(), r.String()); err != nil {
 		return failed("", "cannot print the doors: %v", cause(err))
 	}
+	if err := tellSupervisor(); err != nil {
+		warn(cmd.ErrOrStderr(), "unset NOTIFY_SOCKET if there is no service manager", "cannot tell the service manager that the cloud is up: %v", cause(err))
+	}
 	return nil
 }
 
