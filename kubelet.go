@@ -60,6 +60,20 @@ func (h *Host) MountedVariables() []string {
 	return pod
 }
 
+// SandboxVariables returns [Host.Variables] as they are where production host
+// names lead to the Cloud, and files are where they are on this machine: the
+// token proxy of a pod has the name of its cluster.
+func (h *Host) SandboxVariables() []string {
+	if _, ok := h.cloud.kubernetes.Pod(h.name); !ok {
+		return h.Variables()
+	}
+	p, err := h.cloud.project(h.name)
+	must(err)
+	at := p.injection()
+	at.Proxy = ""
+	return h.cloud.kubernetes.Variables(h.name, at)
+}
+
 // workloadVariables are those of places where an assertion comes from elsewhere
 // than a managed identity endpoint.
 func (h *Host) workloadVariables() []string {

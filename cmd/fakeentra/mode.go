@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -91,6 +92,9 @@ func (s *sandboxed) enter(ctx context.Context, w io.Writer, p place, c sandbox.C
 	c.Forward, c.Publish = s.forward, s.publish
 	c.Egress, c.Dial = s.egress.hosts, s.egress.dial
 	c.Env = s.inherited()
+	if p.variables != nil {
+		c.Env = append(c.Env, p.variables()...)
+	}
 	c.Environ = func(ca, bundle string) []string {
 		return fakeentra.Doors{}.Environ(fakeentra.Certificates{CA: ca, Bundle: bundle})
 	}
@@ -133,7 +137,8 @@ func (s *sandboxed) proxied(p place) func(context.Context, sandbox.World, sandbo
 	return func(_ context.Context, _ sandbox.World, c sandbox.Command) (sandbox.Result, error) {
 		env, err := p.environ()
 		if err != nil {
-			return sandbox.Result{}, err
+			f := explain(err)
+			return sandbox.Result{}, failed(cmp.Or(f.hint, "set TMPDIR to a folder that has room"), "%s", f.text)
 		}
 		c.Env = s.keep(s.egress.pass(env))
 		status, err := sandbox.Run(c)

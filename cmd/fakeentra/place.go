@@ -16,6 +16,8 @@ type place struct {
 	world sandbox.World
 	// environ is that of a command in mode proxy, and made when it is asked for.
 	environ func() ([]string, error)
+	// variables are those of the host, for a command in a sandbox.
+	variables func() []string
 	// journal returns what the command asked for, when it has ended.
 	journal func() (journal.Log, error)
 	close   func() error // may be called twice
@@ -40,12 +42,22 @@ func placeIn(cloud *fakeentra.Cloud, host string) place {
 			}
 			return cloud.Host(host).Environ(), nil
 		},
+		variables: func() []string { return sandboxVariables(cloud.Host(host)) },
 		journal: func() (journal.Log, error) {
 			err := cloud.Close() // what is in flight belongs to it
 			return cloud.Journal(), err
 		},
 		close: cloud.Close,
 	}
+}
+
+// sandboxVariables are those of a pod or a CI job.
+func sandboxVariables(h *fakeentra.Host) []string {
+	switch h.Source() {
+	case fakeentra.AKS, fakeentra.GitHub, fakeentra.AzurePipelines:
+		return h.SandboxVariables()
+	}
+	return nil
 }
 
 // place finds where a command is to run. The caller must close it.

@@ -1,0 +1,32 @@
+//go:build linux
+
+package main
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// Each mode has variables of its own besides those of the host.
+func TestRunGivesPodsAndJobsTheirVariables(t *testing.T) {
+	for _, mode := range []string{"netns", "notify", "proxy"} {
+		for _, tc := range []struct{ scenario, host, script, want string }{
+			{"aks", "exporter-pod", `cut -c1-3 "$AZURE_FEDERATED_TOKEN_FILE"; echo "$AZURE_CLIENT_ID"`, "eyJ\n22222222-2222-2222-2222-222222222222\n"},
+			{"aks", "bound-pod", `head -1 "$AZURE_KUBERNETES_CA_FILE"; echo "${AZURE_KUBERNETES_SNI_NAME#*.}"`, "-----BEGIN CERTIFICATE-----\nests.aks\n"},
+			{"github-actions", "runner", `echo "${ACTIONS_ID_TOKEN_REQUEST_URL%%/1//*}"`, "https://run-actions-1-azure-eastus.actions.githubusercontent.com\n"},
+			{"azure-pipelines", "agent", `echo "${SYSTEM_OIDCREQUESTURI%%/contoso*}"`, "https://dev.azure.com\n"},
+		} {
+			cmd := exec.CommandContext(t.Context(), "fakeentra", "run", "--mode", mode, "--scenario", tc.scenario, "--host", tc.host, "--", "sh", "-c", tc.script)
+			cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+t.TempDir())
+			out, err := cmd.Output()
+			if failed, ok := err.(*exec.ExitError); ok && strings.Contains(string(failed.Stderr), "not available") {
+				without(t, "the mode "+mode)
+			}
+			if err != nil || string(out) != tc.want {
+				t.Errorf("%s, %s: %q, %v; want %q", mode, tc.host, out, err, tc.want)
+			}
+		}
+	}
+}
