@@ -1,7 +1,9 @@
 package container
 
 import (
+	"debug/elf"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -16,6 +18,7 @@ func compose(args ...string) []string {
 func TestTheImage(t *testing.T) {
 	buildImages(t)
 	t.Run("is small and without root", isSmallAndWithoutRoot)
+	t.Run("is made for other processors, too", isMadeForOtherProcessors)
 	t.Run("leads a program to the cloud and leaves the machine alone, by Compose", leadsAProgramToTheCloud)
 	t.Run("needs no bridge, by Compose", needsNoBridge)
 	t.Run("runs programs without privileges, by seccomp user notification", runsProgramsInAContainer)
@@ -32,6 +35,30 @@ func isSmallAndWithoutRoot(t *testing.T) {
 	}
 	if version := output(t, "docker", "run", "--rm", "--network", "none", "fakeentra:"+tag, "version"); !strings.HasPrefix(version, "fakeentra ") {
 		t.Errorf("its version is %q", version)
+	}
+}
+
+func isMadeForOtherProcessors(t *testing.T) {
+	const other = tag + "-other"
+	for architecture, machine := range map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64} {
+		output(t, "container/build", other, architecture)
+		afterwards(t, "docker", "image", "rm", "--force", "fakeentra:"+other, "fakeentra-example:"+other)
+		const format = "{{.Architecture}} {{if lt .Size 20000000}}small{{else}}{{.Size}}{{end}}"
+		if got := output(t, "docker", "image", "inspect", "--format", format, "fakeentra:"+other); got != architecture+" small\n" {
+			t.Errorf("the image is %s, want %s and less than 20 MB", strings.TrimSpace(got), architecture)
+		}
+		id := strings.TrimSpace(output(t, "docker", "create", "--platform", "linux/"+architecture, "fakeentra:"+other))
+		afterwards(t, "docker", "rm", id)
+		program := filepath.Join(t.TempDir(), "fakeentra")
+		output(t, "docker", "cp", id+":/fakeentra", program)
+		file, err := elf.Open(program)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if file.Machine != machine {
+			t.Errorf("the program in the image for %s is for %v", architecture, file.Machine)
+		}
+		_ = file.Close()
 	}
 }
 
