@@ -192,9 +192,15 @@ func freePort(t *testing.T) int {
 
 func TestTenSandboxesDoNotDisturbOneAnother(t *testing.T) {
 	needNetns(t)
+	for _, mode := range []string{"netns", "notify"} {
+		t.Run(mode, func(t *testing.T) { testTen(t, mode) })
+	}
+}
+
+func testTen(t *testing.T, mode string) {
 	var group sync.WaitGroup
 	for range 10 {
-		cmd := sandboxed(t, order{Mode: "netns"}, "inside", "get=https://login.example.com/a", "get=http://169.254.169.254/b")
+		cmd := sandboxed(t, order{Mode: mode}, "inside", "get=https://login.example.com/a", "get=http://169.254.169.254/b")
 		group.Go(func() {
 			if out, err := cmd.CombinedOutput(); err != nil || string(out) != "login.example.com/a\n169.254.169.254/b\n" {
 				t.Errorf("%v: %s", err, out)
@@ -267,11 +273,12 @@ func processesIn(t *testing.T, namespace string) []string {
 	})
 }
 
-func TestNetnsTouchesNothingOfTheMachine(t *testing.T) {
+func TestSandboxesTouchNothingOfTheMachine(t *testing.T) {
 	before := machine(t)
-	_, errs, code := run(t, sandboxed(t, order{Mode: "netns", Publish: []int{freePort(t)}}, "inside", "get=https://login.example.com/"), nil)
-	if code != 0 {
-		t.Fatal(errs)
+	for _, o := range []order{{Mode: "netns", Publish: []int{freePort(t)}}, {Mode: "notify"}} {
+		if _, errs, code := run(t, sandboxed(t, o, "inside", "get=https://login.example.com/", "dial=203.0.113.1:80"), nil); code != 0 {
+			t.Fatal(errs)
+		}
 	}
 	if diff := cmp.Diff(before, machine(t)); diff != "" {
 		t.Errorf("the machine (-before +after):\n%s", diff)
@@ -285,7 +292,7 @@ func machine(t *testing.T) map[string]string {
 	state := map[string]string{}
 	for file, marks := range map[string][]string{
 		"/etc/hosts": {""}, "/etc/resolv.conf": {""}, "/etc/nsswitch.conf": {""}, "/etc/ssl/certs/ca-certificates.crt": {""},
-		"/proc/self/mounts": {" /etc", " /run/"}, "/proc/net/fib_trie": {" 169.254.", " 198.18."},
+		"/proc/self/mounts": {" /etc", " /run/"}, "/proc/net/fib_trie": {" 169.254.", " 198.18."}, "/proc/net/route": {""}, "/proc/net/ipv6_route": {"lo"},
 	} {
 		content, err := os.ReadFile(file)
 		if err != nil {
