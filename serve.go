@@ -153,6 +153,8 @@ func cause(err error) error {
 	switch text := op.Err.Error(); {
 	case strings.Contains(text, "address already in use"):
 		return fmt.Errorf("%w; stop what listens there, or take port 0 for a free one", op.Err)
+	case strings.Contains(text, "too many open files"):
+		return fmt.Errorf("%w; raise the limit, as with ulimit -n 1024", op.Err)
 	case strings.Contains(text, "permission denied"):
 		return fmt.Errorf("%w; ports below 1024 need privileges, take a higher one", op.Err)
 	case strings.Contains(text, "cannot assign requested address"):

@@ -30,6 +30,9 @@ func (p *plane) flags(cmd *cobra.Command, timeout time.Duration) {
 
 // client returns a client of the control plane.
 func (p *plane) client() (*control.Client, error) {
+	if p.timeout <= 0 {
+		return nil, usage("for instance --timeout 5s", "--timeout is %v; expected a time to wait", p.timeout)
+	}
 	if p.url == "" {
 		p.url = os.Getenv(controlVariable)
 	}

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"encoding/json"
+	"maps"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -126,6 +129,53 @@ func TestShellsReadWhatWasWritten(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestReadersOfDotenvReadWhatWasWritten asks those that this machine has.
+func TestReadersOfDotenvReadWhatWasWritten(t *testing.T) {
+	sh, err := findShell("dotenv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, text := map[string]string{}, ""
+	for name, value := range nasty {
+		if sh.holds(value) == "" {
+			want[name], text = value, text+sh.set(name, value)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "env")
+	write(t, file, []byte(text))
+	for name, command := range map[string][]string{
+		"Node.js": {"node", "--env-file=" + file, "--print", "JSON.stringify(process.env)"},
+		"Python":  {"python3", "-c", "import json, dotenv; print(json.dumps(dotenv.dotenv_values('" + file + "')))"},
+		"sh":      {"sh", "-c", "set -a; . " + file + "; env -0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			read := exec.Command(command[0], command[1:]...)
+			read.Env = []string{"PATH=" + os.Getenv("PATH"), "NODE_OPTIONS="}
+			out, err := read.Output()
+			if err != nil {
+				t.Skipf("did without %s of a version that reads these files: %v", name, err)
+			}
+			if diff := cmp.Diff(want, readerSays(t, out, want)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// readerSays returns the values of the names in want, which are in JSON or as
+// env(1) prints them.
+func readerSays(t *testing.T, out []byte, want map[string]string) map[string]string {
+	t.Helper()
+	all := variables(strings.Split(string(out), "\x00"))
+	if out[0] == '{' {
+		if err := json.Unmarshal(out, &all); err != nil {
+			t.Fatal(err)
+		}
+	}
+	maps.DeleteFunc(all, func(name, _ string) bool { _, asked := want[name]; return !asked })
+	return all
 }
 
 func TestShellIsDetected(t *testing.T) {
