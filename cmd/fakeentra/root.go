@@ -35,7 +35,7 @@ nothing: do not expose it to a network that you do not own.`,
 	root.SetErr(os.Stderr)
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpCommand(helpCommand())
-	root.AddCommand(demoCommand(), serveCommand(), runCommand(), checkCommand(), journalCommand(), healthCommand(), envCommand(), doctorCommand(), versionCommand(), completionCommand())
+	root.AddCommand(demoCommand(), serveCommand(), runCommand(), checkCommand(), journalCommand(), healthCommand(), tokenCommand(), envCommand(), doctorCommand(), versionCommand(), completionCommand())
 	return root
 }
 

@@ -141,6 +141,17 @@ func (c *Client) RetireKeys(ctx context.Context, issuer string) error {
 	return c.call(ctx, http.MethodPost, "/keys/retire", map[string]string{"issuer": issuer}, nil)
 }
 
+// SignToken returns a token that an issuer outside Entra signs, with claims as
+// the server completes them: see [Handler].
+func (c *Client) SignToken(ctx context.Context, issuer string, claims map[string]any) (string, error) {
+	if claims == nil {
+		claims = map[string]any{} // {} and not null
+	}
+	var w wireToken
+	err := c.call(ctx, http.MethodPost, "/token", map[string]any{"issuer": issuer, "claims": claims}, &w)
+	return w.Token, err
+}
+
 // Reset brings back the state that the cloud started with.
 func (c *Client) Reset(ctx context.Context) error {
 	return c.call(ctx, http.MethodPost, "/reset", nil, nil)

@@ -249,3 +249,14 @@ func TestManyClientsAtOnce(t *testing.T) {
 		t.Errorf("the cloud heard of %d rotations, want 40", n)
 	}
 }
+
+func TestAClientHasTokensSigned(t *testing.T) {
+	client, _ := serving(t, newTestCloud())
+	got, err := client.SignToken(t.Context(), "github", map[string]any{"sub": "s", "exp": nil, "iat": 1755691200})
+	if want := `signed {"exp":null,"iat":1755691200,"sub":"s"}`; err != nil || got != want {
+		t.Errorf("got %s, %v; want %s", got, err, want)
+	}
+	if got, err := client.SignToken(t.Context(), "github", nil); err != nil || got != "signed {}" {
+		t.Errorf("without claims: %s, %v", got, err)
+	}
+}

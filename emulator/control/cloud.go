@@ -33,6 +33,10 @@ type Cloud interface {
 	// such issuer.
 	RotateKeys(tenantOrIssuer string) error
 	RetireKeys(tenantOrIssuer string) error
+	// SignToken returns a token of an issuer outside Entra with these claims. A
+	// claim that is nil is left out; iss, aud, iat, nbf and exp are filled in
+	// where they are absent. It fails if there is no such issuer.
+	SignToken(issuer string, claims map[string]any) (string, error)
 	// Reset brings back the state that the cloud started with.
 	Reset() error
 	// CA returns the certificate authority of the HTTPS doors in PEM, or

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http/httptest"
 	"slices"
@@ -83,6 +84,14 @@ func (c *testCloud) keys(what, issuer string) error {
 	}
 	c.note("%s %q", what, issuer)
 	return nil
+}
+
+func (c *testCloud) SignToken(issuer string, claims map[string]any) (string, error) {
+	if issuer != "github" {
+		return "", fmt.Errorf("there is no issuer %q; known: github", issuer)
+	}
+	payload, err := json.Marshal(claims)
+	return "signed " + string(payload), err
 }
 
 func (c *testCloud) Reset() error {

@@ -25,6 +25,8 @@ import (
 //	POST   /clock         {"advance": "2h"} or {"set": RFC 3339}
 //	POST   /keys/rotate   {"issuer": name}; Entra's own keys without a name
 //	POST   /keys/retire   likewise
+//	POST   /token         {"issuer": name, "claims": {...}}, signed by an issuer outside
+//	                      Entra: {"token": JWT}. iss, aud, iat, nbf and exp are filled in
 //	POST   /reset         back to the start
 //	GET    /ca            the certificate authority of the HTTPS doors, PEM
 //
@@ -82,6 +84,7 @@ func routes() []route {
 		{"POST", "/clock", nil, true, postClock},
 		{"POST", "/keys/rotate", nil, true, rotateKeys},
 		{"POST", "/keys/retire", nil, true, retireKeys},
+		{"POST", "/token", nil, true, postToken},
 		{"POST", "/reset", nil, false, reset},
 		{"GET", "/ca", nil, false, getCA},
 	}
