@@ -50,15 +50,19 @@ func (c *Cloud) certificateAuthority() (*pki.Authority, error) {
 		return c.authority, nil
 	}
 	authority, err := pki.New(time.Now(), c.line.latest.Load().vouchedNames()...)
+	if err != nil {
+		return nil, err
+	}
+	authority.Asks = func(name string) bool { return c.line.latest.Load().environment.MutualTLS(name) }
 	c.authority = authority
-	return authority, err
+	return authority, nil
 }
 
 // vouchedNames are the domains that the certificate authority may sign for: the
 // emulated ones, those of issuers, and nothing else.
 func (c *Cloud) vouchedNames() []string {
 	env := c.environment
-	names := append([]string{env.BlobSuffix, env.MetadataDomain}, env.LoginAliases...)
+	names := append([]string{env.BlobSuffix, env.MetadataDomain, env.MutualTLSHost}, env.LoginAliases...)
 	names = append(names, c.issuers.Hosts()...)
 	names = append(names, c.runners.Hosts()...)
 	names = append(names, c.kubernetes.Hosts()...)

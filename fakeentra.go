@@ -3,6 +3,7 @@ package fakeentra
 import (
 	"bytes"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -161,13 +162,13 @@ func (c *Cloud) wire() {
 	env := c.environment
 	c.directory = directory.New(env.TokenExchangeAudience)
 	c.issuers = issuer.New()
-	c.sts = sts.New(sts.Config{Environment: env, Directory: c.directory, Ring: c.ring, Fetch: c.fetch, Note: c.noteAssertion, Era: c.era(), Lifetimes: c.lifetimes, Seed: c.seed})
+	c.sts = sts.New(sts.Config{Environment: env, Directory: c.directory, Ring: c.ring, Fetch: c.fetch, Note: c.noteAssertion, Certified: c.certified, Era: c.era(), Lifetimes: c.lifetimes, Seed: c.seed})
 	c.imds = imds.New(imds.Config{Directory: c.directory, Issuer: identityIssuer{c.sts}, Authority: notary{c}, Seed: c.seed, Keys: c.keyFolder})
 	c.blob = blob.New(blob.Config{Environment: env, Directory: c.directory, Keys: c.ring, Seed: c.etagSeed()})
 	c.router = door.NewRouter(c.edge())
 	c.router.Handle(c.imds, metadataHost)
 	c.router.Handle(c.sts, env.LoginAliases...)
-	c.router.HandleFunc(c.sts, func() []string { return nil }, env.Regional)
+	c.router.HandleFunc(c.sts, func() []string { return nil }, func(name string) bool { return env.Regional(name) || env.MutualTLS(name) })
 	c.router.HandleFunc(c.blob, c.blobHosts, c.blob.Knows)
 	c.router.HandleFunc(c.issuers, c.issuers.Hosts, c.issuers.Knows)
 	c.wireWorkloads()
@@ -236,6 +237,20 @@ func (n notary) Sign(document []byte, names ...string) ([]byte, error) {
 		return nil, err
 	}
 	return authority.Sign(document, names...)
+}
+
+func (n notary) Certify(request *x509.CertificateRequest, notBefore, notAfter time.Time) ([]byte, error) {
+	authority, err := n.cloud.certificateAuthority()
+	if err != nil {
+		return nil, err
+	}
+	return authority.Certify(request, notBefore, notAfter)
+}
+
+// certified reports whether a client certificate is one of the Cloud's.
+func (c *Cloud) certified(certificate *x509.Certificate) bool {
+	authority, err := c.certificateAuthority()
+	return err == nil && authority.Certified(certificate)
 }
 
 // Handler answers for every emulated host name, chosen by the Host header. It is

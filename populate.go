@@ -118,7 +118,7 @@ func (c *Cloud) loadHosts(s *scenario.Scenario) error {
 }
 
 func machineOf(m scenario.Machine) Machine {
-	out := Machine{Location: m.Location, Size: m.Size, OS: m.OS, Zone: m.Zone, UserData: m.UserData, PublicIP: m.PublicIP, RateLimits: m.RateLimits}
+	out := Machine{Location: m.Location, Size: m.Size, OS: m.OS, Zone: m.Zone, UserData: m.UserData, PublicIP: m.PublicIP, RateLimits: m.RateLimits, IMDSv2: m.IMDSv2}
 	for _, t := range m.Tags {
 		out.Tags = append(out.Tags, Tag(t))
 	}

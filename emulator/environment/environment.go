@@ -31,6 +31,10 @@ type Environment struct {
 	// Metadata Service signs with, and everything below it (Microsoft: Azure
 	// Instance Metadata Service, Signature validation guidance).
 	MetadataDomain string
+	// MutualTLSHost is where the token service asks for client certificates,
+	// itself and below the names of regions (MSAL.NET,
+	// docs/sni_mtls_pop_token_design.md).
+	MutualTLSHost string
 	// GraphHost and ManagementHost are the hosts of Microsoft Graph and of
 	// Azure Resource Manager.
 	GraphHost, ManagementHost string
@@ -50,6 +54,7 @@ var (
 		TokenExchangeAudience: "api://AzureADTokenExchange",
 		BlobSuffix:            "blob.core.windows.net",
 		MetadataDomain:        "metadata.azure.com",
+		MutualTLSHost:         "mtlsauth.microsoft.com",
 		GraphHost:             "graph.microsoft.com",
 		ManagementHost:        "management.azure.com",
 		CloudInstanceName:     "microsoftonline.com",
@@ -63,6 +68,7 @@ var (
 		TokenExchangeAudience: "api://AzureADTokenExchangeUSGov",
 		BlobSuffix:            "blob.core.usgovcloudapi.net",
 		MetadataDomain:        "metadata.azure.us",
+		MutualTLSHost:         "mtlsauth.microsoftonline.us",
 		GraphHost:             "graph.microsoft.us",
 		ManagementHost:        "management.usgovcloudapi.net",
 		CloudInstanceName:     "microsoftonline.us",
@@ -76,6 +82,7 @@ var (
 		TokenExchangeAudience: "api://AzureADTokenExchangeChina",
 		BlobSuffix:            "blob.core.chinacloudapi.cn",
 		MetadataDomain:        "metadata.azure.cn",
+		MutualTLSHost:         "mtlsauth.partner.microsoftonline.cn",
 		GraphHost:             "microsoftgraph.chinacloudapi.cn",
 		ManagementHost:        "management.chinacloudapi.cn",
 		CloudInstanceName:     "partner.microsoftonline.cn",
@@ -107,6 +114,12 @@ func (e Environment) Regional(hostname string) bool {
 		parent = "login.microsoft.com"
 	}
 	return strings.HasSuffix(hostname, "."+parent)
+}
+
+// MutualTLS reports whether a host name, in lower case, is one at which the token
+// service asks for client certificates.
+func (e Environment) MutualTLS(hostname string) bool {
+	return hostname == e.MutualTLSHost || strings.HasSuffix(hostname, "."+e.MutualTLSHost)
 }
 
 // Authority returns the authority of a tenant, without a trailing slash.

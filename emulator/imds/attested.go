@@ -2,6 +2,7 @@ package imds
 
 import (
 	"cmp"
+	"crypto/x509"
 	"encoding/base64"
 	"net/http"
 	"regexp"
@@ -17,6 +18,9 @@ type Authority interface {
 	// Sign returns a document in a signed message of PKCS #7, in DER, with the
 	// certificate of its signer, which is for names.
 	Sign(document []byte, names ...string) ([]byte, error)
+	// Certify returns a certificate, in DER, for the key and the subject of a
+	// signing request.
+	Certify(request *x509.CertificateRequest, notBefore, notAfter time.Time) ([]byte, error)
 }
 
 // The form of timeStamp, and how long a document is valid: in the sample that

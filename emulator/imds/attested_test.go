@@ -1,6 +1,7 @@
 package imds
 
 import (
+	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -22,6 +23,13 @@ func (n *notary) Sign(document []byte, names ...string) ([]byte, error) {
 		return nil, errors.New("no randomness")
 	}
 	return fmt.Appendf(nil, "%s|%s", strings.Join(names, " "), document), nil
+}
+
+func (n *notary) Certify(request *x509.CertificateRequest, notBefore, notAfter time.Time) ([]byte, error) {
+	if n.broken {
+		return nil, errors.New("no randomness")
+	}
+	return fmt.Appendf(nil, "%s|%d|%d", request.Subject, notBefore.Unix(), notAfter.Unix()), nil
 }
 
 // attest returns the names that a document is signed by, and the document.

@@ -175,7 +175,8 @@ func TestAFaultCanAskForAnyRow(t *testing.T) {
 }
 
 func TestEveryRowHasATestASourceAndAGrade(t *testing.T) {
-	tested := map[string]int{"entra-failed": 1, "too-large": 1, "signing-failed": 1, "start-requests": 1, "event-unknown": 1} // by the tests of their names above
+	tested := map[string]int{"entra-failed": 1, "too-large": 1, "signing-failed": 1, "start-requests": 1, "event-unknown": 1,
+		"cred-api-version": 1, "attestation-missing": 1, "csr": 1, "credential-failed": 1} // by the tests of their names above
 	for _, tc := range provocations {
 		tested[tc.row]++
 	}

@@ -26,6 +26,9 @@ type Machine struct {
 	// RateLimits makes IMDS refuse requests with 429 that are more than it
 	// documents: 5 a second, and of tokens 20 a second and 5 at the same time.
 	RateLimits bool
+	// IMDSv2 lets clients get a certificate, to which tokens are bound that the
+	// token service hands out over mutual TLS.
+	IMDSv2 bool
 }
 
 // A Tag is a tag of a virtual machine.

@@ -19,7 +19,7 @@ func TestEveryOperationIsListedWithItsGradeAndSource(t *testing.T) {
 		"imds.versions /metadata/versions":                              "faithful",
 		"imds.identity-info /metadata/identity/info":                    "faithful",
 		"imds.platform-metadata /metadata/identity/getplatformmetadata": "approximate",
-		"imds.platform-metadata /metadata/identity/issuecredential":     "approximate",
+		"imds.issue-credential /metadata/identity/issuecredential":      "approximate",
 		"imds.attested /metadata/attested/document":                     "faithful",
 		"imds.instance /metadata/instance/{path...}":                    "approximate",
 		"imds.scheduled-events /metadata/scheduledevents":               "approximate",

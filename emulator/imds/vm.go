@@ -21,8 +21,8 @@ func (s *Service) vmRoutes() []edge.Route {
 		{Op: "imds.token", Method: "GET", Path: "/metadata/identity/oauth2/token", Do: guarded(s.token), Fidelity: edge.Faithful, Source: "Microsoft: How to use managed identities on a VM to acquire a token; IMDS swagger 2023-07-01; recorded answers"},
 		{Op: "imds.versions", Method: "GET", Path: "/metadata/versions", Do: guarded(s.apiVersions), Fidelity: edge.Faithful, Source: "Microsoft: Azure Instance Metadata Service, Versions"},
 		{Op: "imds.identity-info", Method: "GET", Path: "/metadata/identity/info", Do: guarded(s.identityInfo), Fidelity: edge.Faithful, Source: "IMDS swagger 2023-07-01"},
-		{Op: "imds.platform-metadata", Path: "/metadata/identity/getplatformmetadata", Do: guarded(s.platformMetadata), Fidelity: edge.Approximate, Source: "source of MSAL.NET (ImdsV2ManagedIdentitySource); switched off as on hosts without IMDSv2"},
-		{Op: "imds.platform-metadata", Path: "/metadata/identity/issuecredential", Do: guarded(s.platformMetadata), Fidelity: edge.Approximate, Source: "source of MSAL.NET (ImdsV2ManagedIdentitySource); switched off as on hosts without IMDSv2"},
+		{Op: "imds.platform-metadata", Path: "/metadata/identity/getplatformmetadata", Do: guarded(s.platformMetadata), Fidelity: edge.Approximate, Source: "source of MSAL.NET (ManagedIdentity/V2); a switch, off by default"},
+		{Op: "imds.issue-credential", Path: "/metadata/identity/issuecredential", Do: guarded(s.issueCredential), Fidelity: edge.Approximate, Source: "source of MSAL.NET (ManagedIdentity/V2); a switch, off by default; attestation tokens are not verified"},
 		{Op: "imds.instance", Method: "GET", Path: "/metadata/instance/{path...}", Do: guarded(s.instance), Fidelity: edge.Approximate, Source: "Microsoft: Azure Instance Metadata Service, Instance metadata; lists in text and texts of errors are inferred"},
 		{Op: "imds.attested", Method: "GET", Path: "/metadata/attested/document", Do: guarded(s.attestedDocument), Fidelity: edge.Faithful, Source: "Microsoft: Azure Instance Metadata Service, Attested data"},
 		{Op: "imds.scheduled-events", Method: "GET", Path: "/metadata/scheduledevents", Do: guarded(s.scheduledEvents), Fidelity: edge.Approximate, Source: "Microsoft: Azure Metadata Service, Scheduled Events; one machine's, on the cloud's clock, without the delay of the first call"},
@@ -172,12 +172,4 @@ func (s *Service) tenantOf(name string) directory.TenantID {
 		return assigned[0].Tenant
 	}
 	return host.Tenant
-}
-
-// platformMetadata answers for IMDSv2, in which tokens are bound to a client
-// certificate: it is not emulated. The refusal has status 400 because a 404 is
-// retried five times over 24 seconds by MSAL.NET 4.84, while after a 400 it
-// falls back to the version emulated here.
-func (s *Service) platformMetadata(*edge.Request) (edge.Response, *refusal) {
-	return edge.Response{}, because("imdsv2-off", "tokens bound to a certificate (IMDSv2) are not emulated; ask for a bearer token at /metadata/identity/oauth2/token")
 }

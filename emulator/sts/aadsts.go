@@ -97,7 +97,11 @@ func (s *Service) envelope(e *Error, r *edge.Request, separator string) envelope
 		Description: e.Error() + separator + "Trace ID: " + r.ID + separator + "Correlation ID: " + correlation + separator + "Timestamp: " + when,
 	}
 	if !e.NoURI {
-		out.URI = fmt.Sprintf("https://%s/error?code=%d", s.Environment.LoginHost, e.Code)
+		host := s.Environment.LoginHost
+		if s.Environment.MutualTLS(r.URL.Hostname()) {
+			host = s.Environment.MutualTLSHost // without the region
+		}
+		out.URI = fmt.Sprintf("https://%s/error?code=%d", host, e.Code)
 	}
 	return out
 }

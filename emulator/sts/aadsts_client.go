@@ -157,11 +157,6 @@ var (
 		Text:   "The provided certificate is not within its specified validity period.",
 		Source: "AzureAD/microsoft-identity-web lists the code; the text is general knowledge",
 	})
-	errNoClientCertificate = row(Refusal{
-		Name: "no-client-certificate", Code: 392200, OAuth: "invalid_client", Status: http.StatusUnauthorized, Fidelity: edge.Approximate,
-		Text:   "Client certificate is missing from the request.",
-		Source: "prototype readme in the MSAL.NET repository; error name and status are inferred",
-	})
 	errScopeSuffix = row(Refusal{
 		Name: "scope-without-default", Code: 1002012, OAuth: "invalid_scope", Status: http.StatusBadRequest, Fidelity: edge.Faithful,
 		Text:   "The provided value for scope {scope} is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier (application ID URI).",

@@ -66,6 +66,9 @@ func (s *Service) clientNotFound(g *grant, id, why string, args ...any) *Error {
 
 // authenticate checks the one credential that the client presents.
 func (s *Service) authenticate(r *edge.Request, g *grant) *Error {
+	if g.form.Get("token_type") == boundToken {
+		return s.authenticateByTLS(r, g)
+	}
 	assertion, secret := g.form.Get("client_assertion"), g.form.Get("client_secret")
 	switch {
 	case assertion == "" && g.form.Has("client_assertion_type"):

@@ -49,7 +49,7 @@ func checkAssertionType(kind string) *Error {
 	case "":
 		return missing("client_assertion_type", "there is a client_assertion but no client_assertion_type; expected %s", assertionBearer)
 	case assertionBound:
-		return errNoClientCertificate.because(nil, "the assertion is said to be bound to a client certificate, but the connection has none; fakeentra does not emulate bound tokens")
+		return errNoClientCertificate.because(nil, "the assertion is said to be bound to a client certificate, which fakeentra does not emulate for assertions")
 	}
 	return errParameter.because(values{"name": "client_assertion_type"}, "client_assertion_type is %q; expected %s", kind, assertionBearer)
 }

@@ -32,6 +32,9 @@ func (s *Service) claimsOf(g *grant) token.Claims {
 		c.Roles = g.client.principal.AppRoles[g.resource.AppID]
 		c.IDRel = "7 10"
 	}
+	if g.bound != nil {
+		c.Confirmation = confirmation(g.bound)
+	}
 	if g.method.federated {
 		c.FICInfo = ficInfo
 	}

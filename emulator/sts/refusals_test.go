@@ -253,6 +253,18 @@ var provocations = map[string]func(*world) reply{
 		return w.principal(func(p *directory.ServicePrincipal) { p.Blocked = true }).withSecret()
 	},
 
+	// Mutual TLS.
+	"client-certificate-time": func(w *world) reply {
+		w.presenting(agentCID)
+		w.clock.now = start.AddDate(20, 0, 0)
+		return w.bound()
+	},
+	"attestation-time":      func(w *world) reply { return w.viaFault("AADSTS1000610") },
+	"attestation-issuer":    func(w *world) reply { return w.viaFault("AADSTS1000611") },
+	"attestation-claim":     func(w *world) reply { return w.viaFault("AADSTS1000612") },
+	"attestation-jku":       func(w *world) reply { return w.viaFault("AADSTS1000613") },
+	"attestation-signature": func(w *world) reply { return w.viaFault("AADSTS1000614") },
+
 	// What no request deserves.
 	"request-loop":     func(w *world) reply { return w.viaFault("AADSTS50196") },
 	"tenant-throttled": func(w *world) reply { return w.viaFault("AADSTS90055") },

@@ -1,7 +1,7 @@
 // Package sts emulates the Microsoft Entra token service: OpenID Connect and
 // instance discovery, signing keys, and the token endpoint for the
 // client_credentials grant with a federated assertion, a client secret or a
-// certificate.
+// certificate, and for managed identities with a certificate in TLS.
 //
 // Everything a client sends is checked as Entra checks it, in an order that is
 // inferred from reports where Microsoft does not document it. A refusal is one
@@ -9,6 +9,7 @@
 package sts
 
 import (
+	"crypto/x509"
 	"net/http"
 	"slices"
 	"strings"
@@ -55,7 +56,8 @@ var DefaultLifetimes = Lifetimes{ManagedIdentity: 24 * time.Hour, Application: t
 // and the body, or an error when there is no answer.
 type Fetcher func(url string) (status int, body []byte, err error)
 
-// Config is what a Service needs. All fields but Fetch and Note must be set.
+// Config is what a Service needs. All fields but Fetch, Note and
+// Certified must be set.
 type Config struct {
 	Environment environment.Environment
 	Directory   *directory.Directory
@@ -63,7 +65,10 @@ type Config struct {
 	Fetch       Fetcher     // nil: no issuer outside Entra can be reached
 	// Note adds to the transcript what others know of an assertion that is
 	// presented. Nil adds nothing.
-	Note      func(r *edge.Request, assertion string)
+	Note func(r *edge.Request, assertion string)
+	// Certified reports whether the cloud issued a certificate to a client. Nil
+	// accepts none.
+	Certified func(*x509.Certificate) bool
 	Era       Era
 	Lifetimes Lifetimes
 	Seed      string

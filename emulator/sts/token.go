@@ -1,6 +1,7 @@
 package sts
 
 import (
+	"crypto/x509"
 	"encoding/base64"
 	"fmt"
 	"mime"
@@ -34,6 +35,7 @@ type grant struct {
 	// resource is what the token is for; identifier is how the client named it.
 	resource   directory.Resource
 	identifier string
+	bound      *x509.Certificate // what the token shall be bound to; nil for a bearer token
 }
 
 // authentication is how a client proved itself.
@@ -201,9 +203,13 @@ func (s *Service) issue(r *edge.Request, g *grant) edge.Response {
 	r.Issued(raw)
 	// One second less than the lifetime, as in every recording.
 	in := int(lifetime/time.Second) - 1
-	var body any = successV2{"Bearer", in, in, raw}
+	kind := "Bearer"
+	if g.bound != nil {
+		kind = boundToken
+	}
+	var body any = successV2{kind, in, in, raw}
 	if g.version == 1 {
-		body = successV1{"Bearer", fmt.Sprint(in), fmt.Sprint(in), fmt.Sprint(r.Now.Add(lifetime).Unix()), fmt.Sprint(r.Now.Add(-backdated).Unix()), g.identifier, raw}
+		body = successV1{kind, fmt.Sprint(in), fmt.Sprint(in), fmt.Sprint(r.Now.Add(lifetime).Unix()), fmt.Sprint(r.Now.Add(-backdated).Unix()), g.identifier, raw}
 	}
 	resp := edge.JSON(http.StatusOK, body)
 	s.dress(r, resp.Header)

@@ -61,6 +61,8 @@ type world struct {
 	clock   *fixed
 	issuer  *token.Ring // of https://issuer.test
 	fetched map[string]string
+	// presented is the certificate that the client shows in TLS.
+	presented *x509.Certificate
 }
 
 func newWorld(t *testing.T) *world {
@@ -186,7 +188,7 @@ func (w *world) do(method, target, contentType, body string, header http.Header)
 		in.Header.Set("Content-Type", contentType)
 	}
 	maps.Copy(in.Header, header)
-	answer, err := w.edge.Serve(w.sts, edge.Caller{Host: "vm1", TLS: true}, in)
+	answer, err := w.edge.Serve(w.sts, edge.Caller{Host: "vm1", TLS: true, Certificate: w.presented}, in)
 	w.must(err)
 	resp := answer.HTTP(in)
 	raw, err := io.ReadAll(resp.Body)

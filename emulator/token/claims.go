@@ -15,36 +15,43 @@ import (
 // Sources: Microsoft's "Access token claims reference", and dumps of real
 // tokens.
 type Claims struct {
-	Audience   Audience `json:"aud,omitempty"`
-	Issuer     string   `json:"iss,omitempty"`
-	IssuedAt   Time     `json:"iat,omitempty"`
-	NotBefore  Time     `json:"nbf,omitempty"`
-	Expires    Time     `json:"exp,omitempty"`
-	AIO        string   `json:"aio,omitempty"`
-	AppID      string   `json:"appid,omitempty"`    // v1.0: client ID
-	AppIDACR   string   `json:"appidacr,omitempty"` // v1.0: how the client authenticated
-	AZP        string   `json:"azp,omitempty"`      // v2.0: client ID
-	AZPACR     string   `json:"azpacr,omitempty"`   // v2.0: how the client authenticated
-	IDP        string   `json:"idp,omitempty"`
-	IDType     string   `json:"idtyp,omitempty"` // "app" in app-only tokens
-	JTI        string   `json:"jti,omitempty"`
-	ObjectID   string   `json:"oid,omitempty"`
-	RH         string   `json:"rh,omitempty"`
-	Roles      []string `json:"roles,omitempty"`
-	Scopes     string   `json:"scp,omitempty"` // delegated tokens only
-	Subject    string   `json:"sub,omitempty"`
-	TenantID   string   `json:"tid,omitempty"`
-	UTI        string   `json:"uti,omitempty"`
-	Version    string   `json:"ver,omitempty"`
-	ActFacet   string   `json:"xms_act_fct,omitempty"`
-	AzureRID   string   `json:"xms_az_rid,omitempty"`  // the host, in user-assigned identities' tokens
-	FICInfo    string   `json:"xms_ficinfo,omitempty"` // present when a FIC was used to get the token
-	FTD        string   `json:"xms_ftd,omitempty"`
-	IDRel      string   `json:"xms_idrel,omitempty"`
-	MIRID      string   `json:"xms_mirid,omitempty"` // present in managed identities' tokens
-	SubFacet   string   `json:"xms_sub_fct,omitempty"`
-	Created    int64    `json:"xms_tcdt,omitempty"`
-	Enterprise string   `json:"enterprise,omitempty"` // of GitHub's tokens
+	Audience  Audience `json:"aud,omitempty"`
+	Issuer    string   `json:"iss,omitempty"`
+	IssuedAt  Time     `json:"iat,omitempty"`
+	NotBefore Time     `json:"nbf,omitempty"`
+	Expires   Time     `json:"exp,omitempty"`
+	AIO       string   `json:"aio,omitempty"`
+	AppID     string   `json:"appid,omitempty"`    // v1.0: client ID
+	AppIDACR  string   `json:"appidacr,omitempty"` // v1.0: how the client authenticated
+	AZP       string   `json:"azp,omitempty"`      // v2.0: client ID
+	AZPACR    string   `json:"azpacr,omitempty"`   // v2.0: how the client authenticated
+	// Confirmation binds the token to a key.
+	Confirmation *Confirmation `json:"cnf,omitempty"`
+	IDP          string        `json:"idp,omitempty"`
+	IDType       string        `json:"idtyp,omitempty"` // "app" in app-only tokens
+	JTI          string        `json:"jti,omitempty"`
+	ObjectID     string        `json:"oid,omitempty"`
+	RH           string        `json:"rh,omitempty"`
+	Roles        []string      `json:"roles,omitempty"`
+	Scopes       string        `json:"scp,omitempty"` // delegated tokens only
+	Subject      string        `json:"sub,omitempty"`
+	TenantID     string        `json:"tid,omitempty"`
+	UTI          string        `json:"uti,omitempty"`
+	Version      string        `json:"ver,omitempty"`
+	ActFacet     string        `json:"xms_act_fct,omitempty"`
+	AzureRID     string        `json:"xms_az_rid,omitempty"`  // the host, in user-assigned identities' tokens
+	FICInfo      string        `json:"xms_ficinfo,omitempty"` // present when a FIC was used to get the token
+	FTD          string        `json:"xms_ftd,omitempty"`
+	IDRel        string        `json:"xms_idrel,omitempty"`
+	MIRID        string        `json:"xms_mirid,omitempty"` // present in managed identities' tokens
+	SubFacet     string        `json:"xms_sub_fct,omitempty"`
+	Created      int64         `json:"xms_tcdt,omitempty"`
+	Enterprise   string        `json:"enterprise,omitempty"` // of GitHub's tokens
+}
+
+// A Confirmation is a cnf claim (RFC 7800 section 3.1).
+type Confirmation struct {
+	X5TS256 string `json:"x5t#S256,omitempty"` // of the client's certificate; RFC 8705 section 3.1
 }
 
 // An Audience is an aud claim: a string, or an array of strings (RFC 7519

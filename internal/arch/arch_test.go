@@ -23,6 +23,7 @@ var allowed = map[string][]string{
 	"internal/clock":           {},
 	"internal/ident":           {},
 	"internal/pki":             {},
+	"internal/csrtest":         {},
 	"emulator/environment":     {},
 	"emulator/directory":       {},
 	"emulator/token":           {},

@@ -39,6 +39,9 @@ func (h handler) answer(w http.ResponseWriter, in *http.Request) {
 	in = in.WithContext(in.Context())
 	in.URL = target
 	caller := edge.Caller{Host: h.host, TLS: target.Scheme == "https"}
+	if in.TLS != nil && len(in.TLS.PeerCertificates) > 0 {
+		caller.Certificate = in.TLS.PeerCertificates[0]
+	}
 	resp, err := h.serve(caller, in)
 	if h.noMetadata && canonical(target.Hostname()) == metadata {
 		err = edge.ErrHangup // the attempt is on record; any answer would look like a metadata service

@@ -5,6 +5,7 @@ package edge
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -62,6 +63,9 @@ type Edge struct {
 type Caller struct {
 	Host string // the emulated host; empty if unknown
 	TLS  bool   // the client used https
+	// Certificate is what the client presented in TLS, which proves that it has
+	// the key. Who issued it was not checked.
+	Certificate *x509.Certificate
 }
 
 // Serve answers one request. in.URL must be absolute, as the client meant it.

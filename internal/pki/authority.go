@@ -38,6 +38,11 @@ type Authority struct {
 	// signer makes the key for documents when there is one to sign.
 	signer func() (*rsa.PrivateKey, error)
 
+	// Asks says at which server names clients are asked for a certificate, which
+	// they may withhold. It gets names in lower case, and must be set before the
+	// first use; nil stands for none.
+	Asks func(name string) bool
+
 	mu        sync.Mutex
 	leaves    leaves
 	delegates map[string]*Authority // by server name

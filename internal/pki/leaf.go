@@ -41,7 +41,7 @@ func (l *leaves) add(name string, cert *tls.Certificate) {
 //
 // It offers HTTP/2 and HTTP/1.1, and TLS 1.2 and later.
 func (a *Authority) TLSConfig(fallback string) *tls.Config {
-	return &tls.Config{
+	config := &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		NextProtos: []string{"h2", "http/1.1"},
 		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
@@ -51,6 +51,18 @@ func (a *Authority) TLSConfig(fallback string) *tls.Config {
 			return a.authorityOf(hello.ServerName).named(hello.ServerName)
 		},
 	}
+	if a.Asks == nil {
+		return config
+	}
+	asking := config.Clone()
+	asking.ClientAuth = tls.RequestClientCert // who issued it is for the service to see
+	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if a.Asks(strings.ToLower(hello.ServerName)) {
+			return asking, nil
+		}
+		return nil, nil // go on with config
+	}
+	return config
 }
 
 // named returns the certificate of one name.

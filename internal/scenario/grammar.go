@@ -139,6 +139,7 @@ var host = recordOf(
 	key{"older-agent", yesOrNo, false},
 	key{"machine", machine, false},
 	key{"rate-limits", yesOrNo, false},
+	key{"imdsv2", yesOrNo, false},
 	key{"scheduled-events", listOf(scheduledEvent, 0, "a list of scheduled events"), false},
 
 	key{"client-id", reference, false},

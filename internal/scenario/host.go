@@ -52,7 +52,7 @@ func (b *builder) particular(v *value, key string, sources ...string) {
 // machine returns what instance metadata tells of a host, and reports what can
 // never be seen because no metadata service answers there.
 func (b *builder) machine(v *value) Machine {
-	for _, key := range []string{"machine", "rate-limits", "scheduled-events"} {
+	for _, key := range []string{"machine", "rate-limits", "imdsv2", "scheduled-events"} {
 		if said := v.get(key); said != nil && !v.broken && !metadataAnswers(v.string("source", SourceNone)) {
 			b.found.add(said.spot, "%s is said of a host where no metadata service answers; expected source: %s", key, anyOf([]string{SourceIMDS, SourceServiceFabric, SourceAKS}))
 		}
@@ -60,7 +60,7 @@ func (b *builder) machine(v *value) Machine {
 	m := v.get("machine")
 	out := Machine{
 		Location: m.string("location", ""), Size: m.string("size", ""), OS: m.string("os", ""), Zone: m.string("zone", ""),
-		UserData: m.string("user-data", ""), PublicIP: m.string("public-ip", ""), RateLimits: v.flag("rate-limits", false),
+		UserData: m.string("user-data", ""), PublicIP: m.string("public-ip", ""), RateLimits: v.flag("rate-limits", false), IMDSv2: v.flag("imdsv2", false),
 	}
 	for _, tag := range m.all("tags") {
 		out.Tags = append(out.Tags, Tag{tag.name, tag.text})

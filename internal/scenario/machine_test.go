@@ -12,6 +12,7 @@ hosts:
     source: imds
     machine: {location: northeurope, size: Standard_A3, os: Windows, zone: 3, tags: {Department: IT, Number: 12}, user-data: Zm9vYmFy, public-ip: 203.0.113.4}
     rate-limits: true
+    imdsv2: true
     scheduled-events:
       - {type: Reboot, in: 20m, description: Host server is undergoing maintenance., source: User, duration: 9s}
       - {type: Freeze}
@@ -20,7 +21,7 @@ hosts:
 `)
 	equal(t, "the machine", s.Hosts[0].Machine, Machine{
 		Location: "northeurope", Size: "Standard_A3", OS: "Windows", Zone: "3", Tags: []Tag{{"Department", "IT"}, {"Number", "12"}},
-		UserData: "Zm9vYmFy", PublicIP: "203.0.113.4", RateLimits: true,
+		UserData: "Zm9vYmFy", PublicIP: "203.0.113.4", RateLimits: true, IMDSv2: true,
 	})
 	equal(t, "the events", s.Hosts[0].Events, []ScheduledEvent{
 		{Type: "Reboot", In: 20 * time.Minute, Description: "Host server is undergoing maintenance.", Source: "User", Seconds: 9},

@@ -186,7 +186,7 @@ type Machine struct {
 	Tags                     []Tag
 	UserData                 string // base64
 	PublicIP                 string
-	RateLimits               bool
+	RateLimits, IMDSv2       bool
 }
 
 // A Tag is a tag of a virtual machine.
