@@ -405,3 +405,40 @@ func TestEveryPodAndJobOfTheScenariosSignsIn(t *testing.T) {
 		}
 	}
 }
+
+// azidentity keeps what it read for ten minutes, so that it presents the old
+// token for a while after kubelet has replaced it.
+func TestTheTranscriptShowsHowOftenAnSDKReadsItsTokenFile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		entra := fakeentra.Start(t, fakeentra.WithTokenLifetimes(time.Hour, 6*time.Minute)) // so that every request below is an exchange
+		exporter := entra.AddTenant("contoso").AddApplication("exporter")
+		pod := entra.AddPod("pod", fakeentra.Pod{Cluster: entra.AddIssuer(clusterURL), Identity: exporter})
+		exporter.TrustHost(pod)
+		env := pod.Variables()
+		cred, err := azidentity.NewWorkloadIdentityCredential(&azidentity.WorkloadIdentityCredentialOptions{ClientOptions: withTransport(pod), DisableInstanceDiscovery: true,
+			ClientID: value(env, "AZURE_CLIENT_ID"), TenantID: value(env, "AZURE_TENANT_ID"), TokenFilePath: value(env, "AZURE_FEDERATED_TOKEN_FILE")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		var got []string
+		for _, minute := range []time.Duration{0, 9, 40, 49, 51, 59, 62} {
+			time.Sleep(minute*time.Minute + time.Second - time.Since(start))
+			if _, err := cred.GetToken(t.Context(), policy.TokenRequestOptions{Scopes: []string{storageScope}}); err != nil {
+				t.Fatal(err)
+			}
+			entries := entra.Journal().Of("sts.token").Entries
+			var facts []string
+			for _, f := range entries[len(entries)-1].Facts {
+				if f.Key == "rotation" || f.Key == "age" {
+					facts = append(facts, f.String())
+				}
+			}
+			got = append(got, strings.Join(facts, " "))
+		}
+		want := []string{"rotation=1 age=0m", "rotation=1 age=9m", "rotation=1 age=40m", "rotation=1 age=49m", "rotation=2 age=3m", "rotation=2 age=11m", "rotation=2 age=14m"}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("assertions at 0, 9, 40, 49, 51, 59 and 62 minutes (-want +got):\n%s", diff)
+		}
+	})
+}
