@@ -171,7 +171,7 @@ func (s *Service) withoutSource(r *edge.Request) edge.Response {
 	}
 	hint := "give it the source imds"
 	if host.Source.Origin() != "" {
-		hint = "its endpoint is where its environment variables say, such as IDENTITY_ENDPOINT"
+		hint = "its endpoint is where its environment variables say"
 	}
 	r.Explain("no-source", "the host "+name+" has the source "+string(host.Source)+", so nothing answers at "+r.URL.Host+"; "+hint)
 	return edge.Response{Closed: true}
