@@ -127,11 +127,11 @@ func checkNamespaces(s settings) error {
 
 // handOver gives the parent its sockets and waits for its word.
 func handOver(s settings) error {
-	files, err := openSockets(s)
+	files, watches, err := openSockets(s)
 	if err != nil {
 		return err
 	}
-	report := setupReport{}
+	report := setupReport{Watches: watches}
 	if s.Publish {
 		end, pid, err := startMaker()
 		if err != nil {

@@ -33,6 +33,8 @@ func TestMain(m *testing.M) {
 			os.Exit(inside(os.Args[2:]))
 		case "contained":
 			panic(contained(os.Args[2:]))
+		case "without6":
+			panic(withoutIPv6(os.Args[2:]))
 		}
 	}
 	if err := os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE")); err != nil { // every process would sleep for a second

@@ -98,6 +98,8 @@ type setupReport struct {
 	Failed string        `json:",omitempty"` // as in "cannot ..."
 	Errno  syscall.Errno `json:",omitempty"`
 	Maker  int           `json:",omitempty"` // process that makes sockets
+	// Watches is how many of the files that come with it are for a watch.
+	Watches int `json:",omitempty"`
 }
 
 func startNetns(w World, c Command) (*netns, error) {
@@ -206,7 +208,7 @@ func (n *netns) setUp(w World, c Command, contents *os.File) error {
 	if report.Failed != "" {
 		return unavailable(report.Failed, report.Errno)
 	}
-	return n.inside.adopt(files, report.Maker, len(c.relays()))
+	return n.inside.adopt(files, report, len(c.relays()))
 }
 
 // orderFor writes the files of the sandbox to contents and returns what the child

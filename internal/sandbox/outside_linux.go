@@ -104,17 +104,17 @@ func routeAttribute(b []byte, kind uint16, value []byte) []byte {
 	return append(binary.NativeEndian.AppendUint16(b, kind), value...)
 }
 
-// watches is how many sockets openWatches returns.
-const watches = 4
-
 // openWatches makes the sockets of a watch, which get a copy of what arrives for
-// TCP and UDP (raw(7)). Those of packet(7) would see the same, but to close one
-// takes the kernel ten milliseconds.
+// TCP and UDP (raw(7)), of IPv6 only if the kernel has it. Those of packet(7)
+// would see the same, but to close one takes the kernel ten milliseconds.
 func openWatches() ([]int, error) {
 	var files []int
 	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
 		for _, protocol := range []int{unix.IPPROTO_TCP, unix.IPPROTO_UDP} {
 			fd, err := openWatch(family, protocol)
+			if family == unix.AF_INET6 && errors.Is(err, unix.EAFNOSUPPORT) {
+				continue
+			}
 			if err != nil {
 				return nil, &setupError{"watch the packets of the sandbox", err}
 			}

@@ -14,8 +14,8 @@ import (
 )
 
 // openSockets makes the sockets that the parent serves on, in the order of
-// [sockets].
-func openSockets(s settings) ([]int, error) {
+// [sockets], and says how many of them are watches.
+func openSockets(s settings) (files []int, watches int, err error) {
 	type door struct {
 		socketType int
 		address    netip.Addr
@@ -31,18 +31,18 @@ func openSockets(s settings) ([]int, error) {
 	if s.Metadata {
 		doors = append(doors, door{unix.SOCK_STREAM, metadataAddress, 80})
 	}
-	files, err := openWatches()
-	if err != nil {
-		return nil, err
+	if files, err = openWatches(); err != nil {
+		return nil, 0, err
 	}
+	watches = len(files)
 	for _, d := range doors {
 		fd, err := openSocket(d.socketType, &unix.SockaddrInet4{Port: d.port, Addr: d.address.As4()})
 		if err != nil {
-			return nil, &setupError{"listen on " + netip.AddrPortFrom(d.address, uint16(d.port)).String() + " in the sandbox", err}
+			return nil, 0, &setupError{"listen on " + netip.AddrPortFrom(d.address, uint16(d.port)).String() + " in the sandbox", err}
 		}
 		files = append(files, fd)
 	}
-	return files, nil
+	return files, watches, nil
 }
 
 func openSocket(socketType int, address unix.Sockaddr) (int, error) {
@@ -60,22 +60,22 @@ func openSocket(socketType int, address unix.Sockaddr) (int, error) {
 }
 
 // adopt makes the sockets of the child usable here.
-func (s *sockets) adopt(given []*os.File, maker, relays int) (err error) {
+func (s *sockets) adopt(given []*os.File, report setupReport, relays int) (err error) {
 	files := given
-	if len(files) < watches+4+relays {
+	if len(files) < report.Watches+4+relays {
 		return errors.New("the sandbox made too few sockets")
 	}
-	s.watched, files = slices.Clone(files[:watches]), files[watches:]
-	clear(given[:watches]) // which the caller closes
+	s.watched, files = slices.Clone(files[:report.Watches]), files[report.Watches:]
+	clear(given[:report.Watches]) // the caller closes the others
 	if s.dns, err = net.FilePacketConn(files[0]); err != nil {
 		return err
 	}
-	if maker != 0 {
+	if report.Maker != 0 {
 		end, err := unix.FcntlInt(files[len(files)-1].Fd(), unix.F_DUPFD_CLOEXEC, 0)
 		if err != nil {
 			return err
 		}
-		s.maker = &socketMaker{socket: end, pid: maker}
+		s.maker = &socketMaker{socket: end, pid: report.Maker}
 		files = files[:len(files)-1]
 	}
 	var listeners []net.Listener

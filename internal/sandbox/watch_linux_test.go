@@ -1,9 +1,14 @@
+//go:build amd64 || arm64
+
 package sandbox
 
 import (
 	"net/netip"
+	"os"
+	"runtime"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,6 +25,33 @@ func TestNetnsReportsEveryAddressOutside(t *testing.T) {
 	}
 	want := "leaks: [{connect 169.254.169.253:80 1} {connect 203.0.113.1:443 2} {connect 203.0.113.2:53 1} {connect [2001:db8::1]:80 1}]\n"
 	if errs != want {
+		t.Errorf("standard error %q, want %q", errs, want)
+	}
+}
+
+// withoutIPv6 runs this program anew as on a kernel that has no IPv6.
+func withoutIPv6(args []string) error {
+	runtime.LockOSThread()
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return err
+	}
+	f := append([]unix.SockFilter{load(offsetCall)}, when(unix.SYS_SOCKET, load(offsetArgs), jump(unix.AF_INET6, 0, 1), fail(unix.EAFNOSUPPORT), allow())...)
+	f = append(f, allow())
+	program := unix.SockFprog{Len: uint16(len(f)), Filter: &f[0]}
+	if _, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, uintptr(unsafe.Pointer(&program))); errno != 0 {
+		return errno
+	}
+	return unix.Exec("/proc/self/exe", append([]string{"sandbox.test"}, args...), os.Environ())
+}
+
+func TestNetnsDoesWithoutIPv6(t *testing.T) {
+	cmd := sandboxed(t, order{Mode: "netns"}, "inside", "get=https://login.example.com/a", "dial=203.0.113.1:443", "dial=[2001:db8::1]:443")
+	cmd.Args = append([]string{cmd.Args[0], "without6"}, cmd.Args[1:]...)
+	out, errs, code := run(t, cmd, nil)
+	if want := "login.example.com/a\nerror: connection refused\nerror: address family not supported by protocol\n"; out != want || code != 0 {
+		t.Errorf("exit code %d, output %q, want %q", code, out, want)
+	}
+	if want := "leaks: [{connect 203.0.113.1:443 1}]\n"; errs != want {
 		t.Errorf("standard error %q, want %q", errs, want)
 	}
 }
