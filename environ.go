@@ -288,6 +288,13 @@ func (d Doors) Environ(files Certificates) []string {
 	return env
 }
 
+// Extend returns an environment, in the form of [os.Environ], that leads every
+// kind of client to the proxy: [CleanEnviron] of env with the variables of
+// [Doors.Environ]. JAVA_TOOL_OPTIONS and NODE_OPTIONS keep the options of others.
+func (d Doors) Extend(env []string, files Certificates) []string {
+	return extend(CleanEnviron(env), d.Environ(files))
+}
+
 // connectable replaces the address that stands for all of this machine's in the
 // URL of a listener by one that every system can connect to.
 func connectable(door string) string {

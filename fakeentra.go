@@ -32,7 +32,8 @@ import (
 // A Cloud is one emulated Azure cloud instance: its tenants, its hosts, its
 // storage accounts, and the record of everything that was asked of it.
 //
-// All methods may be called from several goroutines. Two Clouds share nothing.
+// All methods may be called from several goroutines. Two Clouds share nothing,
+// unless one took the place of the other by [Cloud.Reload].
 type Cloud struct {
 	options
 	adjustable *clock.Adjustable // nil when the Cloud was given a clock

@@ -9,9 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/testcontainers/testcontainers-go"
@@ -70,12 +67,7 @@ func (c *Container) Environ(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	const java = "JAVA_TOOL_OPTIONS="
-	env := fakeentra.Doors{Proxy: proxy}.Environ(files)
-	if i := slices.IndexFunc(env, func(e string) bool { return strings.HasPrefix(e, java) }); i >= 0 && os.Getenv("JAVA_TOOL_OPTIONS") != "" {
-		env[i] = java + os.Getenv("JAVA_TOOL_OPTIONS") + " " + strings.TrimPrefix(env[i], java)
-	}
-	return append(fakeentra.CleanEnviron(os.Environ()), env...), nil // of two values of a variable, the later one counts
+	return fakeentra.Doors{Proxy: proxy}.Extend(os.Environ(), files), nil
 }
 
 // CertificateFiles returns files of this machine that make clients trust the
@@ -85,9 +77,9 @@ func (c *Container) CertificateFiles(ctx context.Context) (fakeentra.Certificate
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.folder != "" {
-		return certificatesIn(c.folder), nil
+		return c.files, nil
 	}
-	contents, err := c.certificates(ctx)
+	ca, err := c.CAPEM(ctx)
 	if err != nil {
 		return fakeentra.Certificates{}, err
 	}
@@ -95,26 +87,20 @@ func (c *Container) CertificateFiles(ctx context.Context) (fakeentra.Certificate
 	if err != nil {
 		return fakeentra.Certificates{}, fmt.Errorf("fakeentra: cannot make a temporary folder for the certificates: %w; set TMPDIR to one that can be written", err)
 	}
-	for name, content := range contents {
-		if err := os.WriteFile(filepath.Join(folder, name), content, 0o600); err != nil {
-			return fakeentra.Certificates{}, errors.Join(fmt.Errorf("fakeentra: cannot write the certificates: %w", err), os.RemoveAll(folder))
-		}
+	files, err := fakeentra.WriteCertificates(folder, ca)
+	if err != nil {
+		return fakeentra.Certificates{}, errors.Join(fmt.Errorf("fakeentra: %w", err), os.RemoveAll(folder))
 	}
-	c.folder = folder
-	return certificatesIn(folder), nil
+	c.folder, c.files = folder, files
+	return files, nil
 }
 
-// The files that make clients trust the cloud.
+// The files that make containers under test trust the cloud.
 const (
 	caFile         = "ca.pem"
 	bundleFile     = "bundle.pem"
 	trustStoreFile = "truststore.jks"
 )
-
-func certificatesIn(folder string) fakeentra.Certificates {
-	in := func(name string) string { return filepath.Join(folder, name) }
-	return fakeentra.Certificates{CA: in(caFile), Bundle: in(bundleFile), TrustStore: in(trustStoreFile)}
-}
 
 // certificates returns the contents of the files, by name.
 func (c *Container) certificates(ctx context.Context) (map[string][]byte, error) {

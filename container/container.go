@@ -52,6 +52,7 @@ type Container struct {
 
 	mu     sync.Mutex
 	folder string // of certificates on this machine, since the first Environ
+	files  fakeentra.Certificates
 }
 
 // Run starts a cloud and waits until it is up. Besides those of this package, it

@@ -160,8 +160,7 @@ func (s *attached) environ() (_ []string, err error) {
 	if err != nil {
 		return nil, failed(hint, "%v", err)
 	}
-	added := fakeentra.Doors{Proxy: "http://" + s.door("proxy")}.Environ(files)
-	return append(fakeentra.CleanEnviron(os.Environ()), added...), nil
+	return fakeentra.Doors{Proxy: "http://" + s.door("proxy")}.Extend(os.Environ(), files), nil
 }
 
 // journal returns what was asked of the host since the beginning. A cloud that
