@@ -39,10 +39,10 @@ func isSmallAndWithoutRoot(t *testing.T) {
 }
 
 func isMadeForOtherProcessors(t *testing.T) {
-	const other = tag + "-other"
 	for architecture, machine := range map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64} {
+		other := tag + "-" + architecture
 		output(t, "container/build", other, architecture)
-		afterwards(t, "docker", "image", "rm", "--force", "fakeentra:"+other, "fakeentra-example:"+other)
+		afterwards(t, "docker", "image", "rm", "fakeentra:"+other, "fakeentra-example:"+other)
 		const format = "{{.Architecture}} {{if lt .Size 20000000}}small{{else}}{{.Size}}{{end}}"
 		if got := output(t, "docker", "image", "inspect", "--format", format, "fakeentra:"+other); got != architecture+" small\n" {
 			t.Errorf("the image is %s, want %s and less than 20 MB", strings.TrimSpace(got), architecture)

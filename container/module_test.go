@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/moby/moby/api/types/container"
 	"github.com/testcontainers/testcontainers-go"
 	"github.com/testcontainers/testcontainers-go/network"
 	"github.com/testcontainers/testcontainers-go/wait"
@@ -131,6 +132,24 @@ func leadsAContainerByASharedNetwork(t *testing.T) {
 	}
 	if diff := cmp.Diff(exchange, ops(t, cloud)); diff != "" {
 		t.Errorf("operations (-want +got):\n%s", diff)
+	}
+	for _, p := range programs {
+		if !strings.Contains(p.example, "msal") {
+			continue // one of each language is enough here
+		}
+		t.Run(p.example, func(t *testing.T) {
+			folder := p.folder(t)
+			bind := func(h *container.HostConfig) {
+				for _, path := range p.paths(t) {
+					h.Binds = append(h.Binds, path+":"+path+":ro")
+				}
+			}
+			said := outputOf(t, cloud.JoinNetwork(t.Context()), testcontainers.WithEntrypoint(p.command...), testcontainers.WithHostConfigModifier(bind),
+				testcontainers.WithConfigModifier(func(c *container.Config) { c.WorkingDir = folder }))
+			if !strings.HasSuffix(said, blobs) { // Java talks of other things first
+				t.Errorf("it says %q, and no blobs at the end", said)
+			}
+		})
 	}
 }
 

@@ -39,43 +39,49 @@ var programs = []program{
 func listBlobs(t *testing.T, docker func(mounts []string, folder string, command []string) []string) {
 	for _, p := range programs {
 		t.Run(p.example, func(t *testing.T) {
-			folder, err := filepath.Abs(filepath.Join("../examples", p.example))
-			if err != nil {
-				t.Fatal(err)
+			folder := p.folder(t)
+			var mounts []string
+			for _, path := range p.paths(t) {
+				mounts = append(mounts, "--volume", path+":"+path+":ro")
 			}
-			if _, err := os.Stat(filepath.Join(folder, p.needs)); err != nil || runtime.GOOS != "linux" {
-				skip(t, "the packages of examples/"+p.example, "examples/install, on Linux")
-			}
-			got := output(t, docker(mounts(t, folder, p.needs), folder, p.command)...)
-			if diff := cmp.Diff(blobs, got); diff != "" {
+			if diff := cmp.Diff(blobs, output(t, docker(mounts, folder, p.command)...)); diff != "" {
 				t.Errorf("blobs (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-// mounts are arguments of "docker run" that show a container the programs and
-// libraries of this machine, and a folder, under the same paths.
-func mounts(t *testing.T, folder, needs string) []string {
+// folder is where the program is, unless it is not.
+func (p program) folder(t *testing.T) string {
 	t.Helper()
+	folder, err := filepath.Abs(filepath.Join("../examples", p.example))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(folder, p.needs)); err != nil || runtime.GOOS != "linux" {
+		skip(t, "the packages of examples/"+p.example, "examples/install, on Linux")
+	}
+	return folder
+}
+
+// paths are what a container must see of this machine.
+func (p program) paths(t *testing.T) []string {
+	t.Helper()
+	folder := p.folder(t)
 	paths := []string{"/usr", "/etc", folder}
 	for _, link := range []string{"/bin", "/lib", "/lib64"} {
 		if _, err := os.Stat(link); err == nil {
 			paths = append(paths, link)
 		}
 	}
-	interpreter, err := filepath.EvalSymlinks(filepath.Join(folder, needs)) // of a virtual environment, it is elsewhere
+	interpreter, err := filepath.EvalSymlinks(filepath.Join(folder, p.needs)) // of a virtual environment, it is elsewhere
 	if err != nil {
 		t.Fatal(err)
 	}
 	if prefix := filepath.Dir(filepath.Dir(interpreter)); !strings.HasPrefix(prefix, "/usr") && !strings.HasPrefix(prefix, folder) {
 		paths = append(paths, prefix)
 	}
-	var arguments []string
-	for _, path := range paths {
-		arguments = append(arguments, "--volume", path+":"+path+":ro")
-	}
-	return arguments
+	return paths
 }
 
 // skip leaves out a test for want of something, unless nothing may be left out.
