@@ -16,3 +16,7 @@ func TestMain(m *testing.M) {
 func TestListsBlobsUnderRun(t *testing.T) {
 	exampletest.ListsBlobs(t, exampletest.Modes, "node", "index.mjs")
 }
+
+func TestSignsInFromPodsAndPipelines(t *testing.T) {
+	exampletest.SignsIn(t, []string{"netns", "notify"}, exampletest.Workloads, "node", "workload.mjs")
+}

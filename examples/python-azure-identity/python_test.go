@@ -14,3 +14,7 @@ func TestMain(m *testing.M) {
 func TestListsBlobsUnderRun(t *testing.T) {
 	exampletest.ListsBlobs(t, exampletest.Modes, ".venv/bin/python", "main.py")
 }
+
+func TestSignsInFromPodsAndPipelines(t *testing.T) {
+	exampletest.SignsIn(t, exampletest.Modes, append([]string{exampletest.BoundPod}, exampletest.Workloads...), ".venv/bin/python", "workload.py")
+}
