@@ -35,11 +35,12 @@ func (c *Cloud) CA() *x509.Certificate {
 	return authority.Certificate()
 }
 
-// CAPEM returns [Cloud.CA] in PEM form.
+// CAPEM returns [Cloud.CA] in PEM form and, if there is a host at Service Fabric,
+// the certificate of its endpoint, which vouches for itself.
 func (c *Cloud) CAPEM() []byte {
-	authority, err := c.certificateAuthority()
+	anchors, err := c.anchors()
 	must(err)
-	return authority.PEM()
+	return anchors
 }
 
 func (c *Cloud) certificateAuthority() (*pki.Authority, error) {
@@ -134,7 +135,7 @@ func extend(base, added []string) []string {
 // Certificates are the names of files that make clients trust a Cloud. An empty
 // name stands for a file that there is not.
 type Certificates struct {
-	CA         string // [Cloud.CA] alone, in PEM form
+	CA         string // [Cloud.CAPEM]
 	Bundle     string // with the certificates that this machine trusts, in PEM form
 	TrustStore string // the same for Java, in the JKS format
 	// NodeProxy is a module that makes Node.js honour proxies, as little of it
@@ -146,7 +147,7 @@ type Certificates struct {
 // one that [Doors.Environ] has them read. The first call writes them to a
 // temporary folder, which Close removes.
 func (c *Cloud) CertificateFiles() (Certificates, error) {
-	authority, err := c.certificateAuthority()
+	anchors, err := c.anchors()
 	if err != nil {
 		return Certificates{}, err
 	}
@@ -157,7 +158,7 @@ func (c *Cloud) CertificateFiles() (Certificates, error) {
 		return Certificates{}, errClosed
 	}
 	if c.certificates == "" {
-		if c.certificates, err = temporaryCertificates(authority); err != nil {
+		if c.certificates, err = temporaryCertificates(anchors); err != nil {
 			return Certificates{}, err
 		}
 	}
@@ -172,11 +173,11 @@ func (c *Cloud) WriteCertificates(folder string) (Certificates, error) {
 	if err != nil {
 		return Certificates{}, err
 	}
-	authority, err := c.certificateAuthority()
+	anchors, err := c.anchors()
 	if err != nil {
 		return Certificates{}, err
 	}
-	return certificatesIn(folder), writeCertificates(authority.PEM(), folder, 0o644)
+	return certificatesIn(folder), writeCertificates(anchors, folder, 0o644)
 }
 
 // WriteCertificates writes the files of [Cloud.CertificateFiles] to a folder, for
@@ -198,12 +199,12 @@ const (
 )
 
 // temporaryCertificates returns the folder that it made.
-func temporaryCertificates(authority *pki.Authority) (string, error) {
+func temporaryCertificates(anchors []byte) (string, error) {
 	dir, err := os.MkdirTemp("", "fakeentra-")
 	if err != nil {
 		return "", fmt.Errorf("cannot make a temporary folder for the certificates: %w; set TMPDIR to one that can be written", err)
 	}
-	if err := writeCertificates(authority.PEM(), dir, 0o600); err != nil {
+	if err := writeCertificates(anchors, dir, 0o600); err != nil {
 		return "", errors.Join(err, os.RemoveAll(dir))
 	}
 	return dir, nil

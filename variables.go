@@ -5,13 +5,16 @@ import (
 	"crypto/sha1"
 	"crypto/tls"
 	"encoding/hex"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/fakeentra/fakeentra/emulator/imds"
 	"github.com/fakeentra/fakeentra/internal/door"
 	"github.com/fakeentra/fakeentra/internal/pki"
 )
@@ -97,6 +100,25 @@ func (c *Cloud) pinnedCertificate() (*tls.Certificate, error) {
 	cert, err := pki.SelfSigned(time.Now())
 	c.pinned = cert
 	return cert, err
+}
+
+// anchors are what clients have to trust, in PEM form. Not all of them know the
+// endpoint at Service Fabric by its thumbprint: for Node.js it has to be among
+// what it trusts.
+func (c *Cloud) anchors() ([]byte, error) {
+	authority, err := c.certificateAuthority()
+	if err != nil {
+		return nil, err
+	}
+	fabric := func(h imds.Host) bool { return h.Source == ServiceFabric }
+	if !slices.ContainsFunc(c.imds.Hosts(), fabric) {
+		return authority.PEM(), nil
+	}
+	cert, err := c.pinnedCertificate()
+	if err != nil {
+		return nil, err
+	}
+	return append(authority.PEM(), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]})...), nil
 }
 
 // thumbprint is the SHA-1 of a certificate in upper case, as Windows shows it.

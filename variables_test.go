@@ -1,6 +1,9 @@
 package fakeentra_test
 
 import (
+	"crypto/sha1"
+	"encoding/pem"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -47,5 +50,24 @@ func TestVariablesNameTheListenerThatTheyAreAskedFor(t *testing.T) {
 	want := []string{"IDENTITY_ENDPOINT=http://127.0.0.1:8080/metadata/identity/oauth2/token", "IMDS_ENDPOINT=http://127.0.0.1:8080"}
 	if diff := cmp.Diff(want, h.VariablesAt("http://0.0.0.0:8080")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// Node.js does not pin certificates by their thumbprint.
+func TestClientsCanTrustTheEndpointAtServiceFabric(t *testing.T) {
+	w := fakeentra.Start(t)
+	w.AddHost("vm1", fakeentra.IMDS)
+	if got := strings.Count(string(w.CAPEM()), "BEGIN CERTIFICATE"); got != 1 {
+		t.Errorf("%d certificates without Service Fabric, want 1", got)
+	}
+	h := w.AddHost("fabric", fakeentra.ServiceFabric)
+	_, rest := pem.Decode(w.CAPEM())
+	own, _ := pem.Decode(rest)
+	if own == nil {
+		t.Fatal("the certificate of the endpoint is missing")
+	}
+	want := fmt.Sprintf("IDENTITY_SERVER_THUMBPRINT=%X", sha1.Sum(own.Bytes))
+	if got := h.Variables(); got[len(got)-1] != want {
+		t.Errorf("variables %v, want %s", got, want)
 	}
 }
