@@ -65,7 +65,11 @@ func identify(s *scenario.Scenario) []identified {
 			add("host", h.Name, property{"identities", "none: it has no managed identity endpoint"})
 			continue
 		}
-		add("host", h.Name, property{"identities", strings.Join(h.Identities, ", ")}, property{"resource-id", string(h.ResourceID)})
+		about := properties{{"identities", strings.Join(h.Identities, ", ")}}
+		if h.ResourceID != "" { // Cloud Shell has none
+			about = append(about, property{"resource-id", string(h.ResourceID)})
+		}
+		add("host", h.Name, about...)
 	}
 	for _, a := range s.StorageAccounts {
 		add("storage-account", a.Name, property{"endpoint", "https://" + a.Name + "." + env.BlobSuffix}, property{"resource-id", string(a.ResourceID)})
