@@ -4,8 +4,6 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,23 +18,10 @@ import (
 // runs in Azure.
 func attest(t *testing.T, h *fakeentra.Host) []byte {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://169.254.169.254/metadata/attested/document?api-version=2025-04-07&nonce=1234567890", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Metadata", "true")
-	resp, err := h.Client().Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, body := metadata(t, h, "GET", "/attested/document?api-version=2025-04-07&nonce=1234567890", "")
 	var got struct{ Encoding, Signature string }
-	if err := json.Unmarshal(body, &got); err != nil || got.Encoding != "pkcs7" {
-		t.Fatalf("%d %s, %v", resp.StatusCode, body, err)
+	if err := json.Unmarshal([]byte(body), &got); err != nil || got.Encoding != "pkcs7" {
+		t.Fatalf("%s, %v", body, err)
 	}
 	message, err := base64.StdEncoding.DecodeString(got.Signature)
 	if err != nil {

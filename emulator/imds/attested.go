@@ -61,11 +61,8 @@ func (h Host) signerNames() []string {
 // attestedDocument answers with a signed document. It shows the cloud's time,
 // but the certificate is valid at the machine's, where it is verified.
 func (s *Service) attestedDocument(r *edge.Request) (edge.Response, *refusal) {
-	query, no := parameters(r)
+	query, no := versioned(r, since(attestedSince))
 	if no != nil {
-		return edge.Response{}, no
-	}
-	if no := checkVersion(query, since(attestedSince)); no != nil {
 		return edge.Response{}, no
 	}
 	nonce := query.Get("nonce")

@@ -151,11 +151,8 @@ func (h Host) networkInterface() object {
 // instance answers with instance metadata, or with the part of it that the path
 // leads to.
 func (s *Service) instance(r *edge.Request) (edge.Response, *refusal) {
-	query, no := parameters(r)
+	query, no := versioned(r, since(instanceSince))
 	if no != nil {
-		return edge.Response{}, no
-	}
-	if no := checkVersion(query, since(instanceSince)); no != nil {
 		return edge.Response{}, no
 	}
 	host, _ := s.Host(r.Caller.Host)

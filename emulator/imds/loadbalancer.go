@@ -6,11 +6,7 @@ import "github.com/fakeentra/fakeentra/internal/edge"
 // balancers are not emulated, so there is an answer only for a machine that has a
 // public address of its own.
 func (s *Service) loadBalancer(r *edge.Request) (edge.Response, *refusal) {
-	query, no := parameters(r)
-	if no != nil {
-		return edge.Response{}, no
-	}
-	if no := checkVersion(query, since(loadBalancerSince)); no != nil {
+	if _, no := versioned(r, since(loadBalancerSince)); no != nil {
 		return edge.Response{}, no
 	}
 	host, _ := s.Host(r.Caller.Host)

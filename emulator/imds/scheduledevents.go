@@ -204,26 +204,18 @@ func (c *calendar) clear() {
 // to two minutes, and that nothing is listed until events were asked for, is not
 // emulated.
 func (s *Service) scheduledEvents(r *edge.Request) (edge.Response, *refusal) {
-	version, no := eventVersion(r)
+	query, no := versioned(r, eventVersions)
 	if no != nil {
 		return edge.Response{}, no
 	}
+	version := query.Get("api-version")
 	return answerJSON(r, appendJSON(nil, s.calendar.document(r.Caller.Host, r.Now, version), version)), nil
-}
-
-// eventVersion reads the query of both operations.
-func eventVersion(r *edge.Request) (string, *refusal) {
-	query, no := parameters(r)
-	if no != nil {
-		return "", no
-	}
-	return query.Get("api-version"), checkVersion(query, eventVersions)
 }
 
 // startEvents approves events. The page says nothing of the body of the answer,
 // so it is empty.
 func (s *Service) startEvents(r *edge.Request) (edge.Response, *refusal) {
-	if _, no := eventVersion(r); no != nil {
+	if _, no := versioned(r, eventVersions); no != nil {
 		return edge.Response{}, no
 	}
 	ids, no := startRequests(r.Data)

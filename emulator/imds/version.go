@@ -3,6 +3,8 @@ package imds
 import (
 	"net/url"
 	"slices"
+
+	"github.com/fakeentra/fakeentra/internal/edge"
 )
 
 // versions are the values of api-version that IMDS documents, oldest first.
@@ -26,6 +28,15 @@ const (
 
 // since returns the versions of a category that began with one.
 func since(first string) []string { return versions[slices.Index(versions, first):] }
+
+// versioned reads a query with one of the versions of a category.
+func versioned(r *edge.Request, among []string) (url.Values, *refusal) {
+	query, no := parameters(r)
+	if no != nil {
+		return nil, no
+	}
+	return query, checkVersion(query, among)
+}
 
 // checkVersion refuses a query whose api-version is missing or not among those
 // of the category, oldest first.

@@ -96,11 +96,8 @@ func headers(r *edge.Request) http.Header {
 
 // token hands out a token of one of the host's identities.
 func (s *Service) token(r *edge.Request) (edge.Response, *refusal) {
-	query, no := parameters(r)
+	query, no := versioned(r, since(identitySince))
 	if no != nil {
-		return edge.Response{}, no
-	}
-	if no := checkVersion(query, since(identitySince)); no != nil {
 		return edge.Response{}, no
 	}
 	resource := query.Get("resource")
@@ -154,11 +151,7 @@ func (s *Service) apiVersions(r *edge.Request) (edge.Response, *refusal) {
 
 // identityInfo names the tenant of the host's subscription.
 func (s *Service) identityInfo(r *edge.Request) (edge.Response, *refusal) {
-	query, no := parameters(r)
-	if no != nil {
-		return edge.Response{}, no
-	}
-	if no := checkVersion(query, since(identitySince)); no != nil {
+	if _, no := versioned(r, since(identitySince)); no != nil {
 		return edge.Response{}, no
 	}
 	return answerJSON(r, edge.JSON(http.StatusOK, map[string]string{"tenantId": string(s.tenantOf(r.Caller.Host))}).Body), nil
