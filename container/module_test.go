@@ -30,6 +30,7 @@ func TestTheModule(t *testing.T) {
 	buildImages(t)
 	t.Run("leads a child process to the cloud", leadsAChildProcess)
 	t.Run("leads a container to the cloud by a shared network", leadsAContainerByASharedNetwork)
+	t.Run("publishes ports of a container that joins its network", publishesPortsOfAContainerThatJoins)
 	t.Run("leads a container to the cloud by its proxy", leadsAContainerByTheProxy)
 	t.Run("answers under the emulated names in a network", answersUnderTheEmulatedNames)
 	t.Run("opens each door to this machine", opensEachDoorToThisMachine)
@@ -150,6 +151,24 @@ func leadsAContainerByASharedNetwork(t *testing.T) {
 				t.Errorf("it says %q, and no blobs at the end", said)
 			}
 		})
+	}
+}
+
+func publishesPortsOfAContainerThatJoins(t *testing.T) {
+	cloud := start(t, WithMetadataAddress(), testcontainers.WithExposedPorts("3000/tcp"))
+	server, err := testcontainers.Run(t.Context(), "fakeentra:"+tag, cloud.JoinNetwork(t.Context()),
+		testcontainers.WithCmd("serve", "--fresh-keys", "--https=", "--imds=", "--proxy=", "--control=:3000"),
+		testcontainers.WithWaitStrategy(wait.ForExec([]string{"/fakeentra", "health", "--control", "http://127.0.0.1:3000"})))
+	testcontainers.CleanupContainer(t, server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	url, err := cloud.endpoint(t.Context(), "http", "3000/tcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := get(t, http.DefaultClient, url+"/health"); got != http.StatusOK {
+		t.Errorf("GET %s/health: status %d, want 200", url, got)
 	}
 }
 

@@ -78,7 +78,7 @@ func (c *Container) reachable(ctx context.Context) (name, address string, err er
 
 // certificatesUnderTest are where containers under test have the certificates.
 func certificatesUnderTest() fakeentra.Certificates {
-	const folder = "/fakeentra"
+	const folder = "/fakeentra-certificates"
 	return fakeentra.Certificates{CA: path.Join(folder, caFile), Bundle: path.Join(folder, bundleFile), TrustStore: path.Join(folder, trustStoreFile)}
 }
 
