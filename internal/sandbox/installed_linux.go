@@ -24,7 +24,7 @@ func (s *switchboard) socket(c *call) answer {
 	}
 	// It is known before the program can connect it, and there is no other copy,
 	// which would be closed too late: the program may close its own at once.
-	sock.fd, sock.giving = fd, true
+	sock.fd, sock.giving, sock.given = fd, true, make(chan struct{})
 	s.sockets.add(n, sock)
 	err = s.listener.give(c.id, fd, kind&unix.SOCK_CLOEXEC != 0)
 	s.sockets.given(sock, err == nil)
@@ -38,6 +38,7 @@ func (s *switchboard) socket(c *call) answer {
 // again: programs look for a free port by taking and closing one.
 func (s *switchboard) bind(c *call) answer {
 	if inode, ok := inode(c.tid, int(int32(c.args[0]))); ok {
+		s.sockets.await(inode)
 		s.sockets.with(inode, func(sock *socket) { sock.release() })
 	}
 	return proceed

@@ -20,7 +20,8 @@ type socket struct {
 	family, kind, protocol int
 	fd                     int // our copy; -1 if it is no longer kept
 	connected              bool
-	giving                 bool // the copy is in use
+	giving                 bool          // the copy is in use
+	given                  chan struct{} // closed when it no longer is; nil if it never was
 }
 
 // socketTable has the records of the variant install, by inode: the number of a
@@ -68,8 +69,21 @@ func (s *socketTable) given(sock *socket, got bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sock.giving = false
+	close(sock.given)
 	if !got {
 		sock.release()
+	}
+}
+
+// await waits until nobody gives the socket of an inode to the program, which may
+// have it before that: the kernel holds on to it in the meantime, and so to its
+// port.
+func (s *socketTable) await(inode uint64) {
+	s.mu.Lock()
+	sock := s.byInode[inode]
+	s.mu.Unlock()
+	if sock != nil && sock.given != nil {
+		<-sock.given
 	}
 }
 
