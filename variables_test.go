@@ -4,12 +4,15 @@ import (
 	"crypto/sha1"
 	"encoding/pem"
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fakeentra/fakeentra"
+	"github.com/fakeentra/fakeentra/fixtures"
 )
 
 // names returns the names of variables, in order.
@@ -69,5 +72,31 @@ func TestClientsCanTrustTheEndpointAtServiceFabric(t *testing.T) {
 	want := fmt.Sprintf("IDENTITY_SERVER_THUMBPRINT=%X", sha1.Sum(own.Bytes))
 	if got := h.Variables(); got[len(got)-1] != want {
 		t.Errorf("variables %v, want %s", got, want)
+	}
+}
+
+// What the scenario says of a host shows at its endpoint.
+func TestAScenarioSaysWhatAnEndpointIsLike(t *testing.T) {
+	file, err := fixtures.Scenarios.ReadFile("scenarios/every-source.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := fakeentra.Start(t, fakeentra.WithScenario(append(file, "\nclock: 2030-01-02T03:04:05Z\n"...)))
+	for name, want := range map[string]string{"web": `"expires_on":"01/03/2030 03:04:`, "old-web": `"expires_on":"1/3/2030 3:04:`} {
+		h := w.Host(name)
+		req, err := http.NewRequestWithContext(t.Context(), "GET", "http://127.0.0.1:41741/msi/token?api-version=2017-09-01&resource=api://AzureADTokenExchange&clientid=44444444-4444-4444-4444-444444444444", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, secret, _ := strings.Cut(h.Variables()[3], "=") // MSI_SECRET
+		req.Header.Set("Secret", secret)
+		resp, err := h.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		if _ = resp.Body.Close(); err != nil || !strings.Contains(string(body), want) {
+			t.Errorf("%s: %s (%v), want %s", name, body, err, want)
+		}
 	}
 }

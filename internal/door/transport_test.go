@@ -279,3 +279,25 @@ func TestOpaqueURLsAreReadAsTheyAreSent(t *testing.T) {
 		t.Errorf("got %s\nwant %s", got, want)
 	}
 }
+
+// The endpoint of a host is at a port of the loopback interface; every other port
+// is that of a real program.
+func TestATransportAnswersForTheEndpointOfItsHost(t *testing.T) {
+	next := &recorded{}
+	client := &http.Client{Transport: &Transport{Router: newRouter(), Host: "web", NoMetadata: true, Endpoint: "127.0.0.1:41741", Next: next}}
+	for _, url := range []string{"http://127.0.0.1:41741/msi/token", "http://localhost:41741/msi/token", "http://[::1]:41741/msi/token", "https://localhost:41741/msi/token"} {
+		resp, err := client.Get(url)
+		if got := body(t, resp, err); !strings.HasPrefix(got, "imds: GET "+url+" from web") {
+			t.Errorf("%s: %s", url, got)
+		}
+	}
+	if _, err := client.Get("http://169.254.169.254:41741/"); !errors.Is(err, syscall.ECONNREFUSED) { //nolint:bodyclose // there is none
+		t.Errorf("the metadata service: %v, want a refused connection", err)
+	}
+	if resp, err := client.Get("http://127.0.0.1:41742/"); err == nil {
+		_ = resp.Body.Close()
+	}
+	if len(next.hosts) != 1 {
+		t.Errorf("the network was asked for %v, want the one other port", next.hosts)
+	}
+}
