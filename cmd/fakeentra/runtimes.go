@@ -5,9 +5,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
+
+	"github.com/fakeentra/fakeentra/internal/pattern"
 )
 
 // A runtimeKind is a language or tool whose programs people run.
@@ -101,7 +102,7 @@ func findRuntimes(ctx context.Context, system string) []runtimeFinding {
 	return found
 }
 
-var versionPattern = regexp.MustCompile(`^"?v?([0-9]+\.[0-9]+[0-9A-Za-z.+_-]*)`)
+var versionPattern = pattern.New(`^"?v?([0-9]+\.[0-9]+[0-9A-Za-z.+_-]*)`)
 
 // version asks a program for its version. Several would download another one if
 // a file in the folder they are called in said so, or look for news.

@@ -2,11 +2,11 @@ package blob
 
 import (
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/fakeentra/fakeentra/internal/edge"
+	"github.com/fakeentra/fakeentra/internal/pattern"
 )
 
 // metadata are the name-value pairs of a container or a blob, sorted by name.
@@ -21,7 +21,7 @@ const (
 
 // metadataName is the rule for identifiers of C#, cut to ASCII, which is all
 // that a header field name may hold.
-var metadataName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var metadataName = pattern.New(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // metadataOf reads the metadata that a request carries. The service keeps the
 // letter case of names. Over a connection that is lost before it gets here, and

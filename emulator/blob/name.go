@@ -1,15 +1,16 @@
 package blob
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/fakeentra/fakeentra/internal/pattern"
 )
 
 // containerPattern is the rule of Microsoft's page "Naming and referencing
 // containers, blobs, and metadata", apart from the length.
-var containerPattern = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+var containerPattern = pattern.New(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 
 // reservedContainers have a dollar sign in their names.
 var reservedContainers = []string{"$root", "$logs", "$web", "$blobchangefeed"}

@@ -11,7 +11,6 @@ package blob
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +20,7 @@ import (
 	"github.com/fakeentra/fakeentra/emulator/environment"
 	"github.com/fakeentra/fakeentra/emulator/token"
 	"github.com/fakeentra/fakeentra/internal/edge"
+	"github.com/fakeentra/fakeentra/internal/pattern"
 )
 
 // Config is what a Service needs. All fields must be set.
@@ -65,7 +65,7 @@ func New(c Config) *Service {
 }
 
 // accountName is the rule of Microsoft's page "Storage account overview".
-var accountName = regexp.MustCompile(`^[a-z0-9]{3,24}$`)
+var accountName = pattern.New(`^[a-z0-9]{3,24}$`)
 
 // AddAccount adds a storage account. It fails when the name is not one that
 // Azure would take, or is taken, and when the resource ID is missing.

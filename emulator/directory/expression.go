@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/fakeentra/fakeentra/internal/pattern"
 )
 
 // An Expression is a parsed claims matching expression of a flexible federated
@@ -36,8 +38,8 @@ var (
 		"https://app.eu.terraform.io":                 {"sub"},
 	}
 	immutableClaims = []string{"repository_id", "repository_owner_id"} // of GitHub: eq alone
-	ownGitLab       = regexp.MustCompile(`^https://gitlab\.[a-z0-9-]+\.(com|ca)$`)
-	clause          = regexp.MustCompile(`^claims\['([^']+)'\] (eq|matches) '((?:[^']|'')*)'`)
+	ownGitLab       = pattern.New(`^https://gitlab\.[a-z0-9-]+\.(com|ca)$`)
+	clause          = pattern.New(`^claims\['([^']+)'\] (eq|matches) '((?:[^']|'')*)'`)
 )
 
 // ParseExpression reads a claims matching expression.

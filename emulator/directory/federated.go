@@ -3,10 +3,11 @@ package directory
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/fakeentra/fakeentra/internal/pattern"
 )
 
 // A FederatedIdentityCredential lets an application or a managed identity
@@ -114,7 +115,7 @@ const MaxFederated = 20
 
 // federatedName leaves the length out: to count in an expression takes as long
 // to compile as all the other expressions of a program.
-var federatedName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*$`)
+var federatedName = pattern.New(`^[A-Za-z0-9][A-Za-z0-9_-]*$`)
 
 // CheckFederated returns the first rule of Microsoft Graph that the
 // credentials of one application break together. These are the rules that

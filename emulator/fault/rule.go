@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/fakeentra/fakeentra/emulator/journal"
+	"github.com/fakeentra/fakeentra/internal/pattern"
 )
 
 // A Spec is a [Rule] that can be written down: exactly one of Respond, Delay,
@@ -127,7 +127,7 @@ func (s Spec) actions() (said []string, do Action) {
 
 // fieldName is narrower than RFC 9110 section 5.1 and is what scenario files
 // accept.
-var fieldName = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
+var fieldName = pattern.New(`^[A-Za-z0-9-]+$`)
 
 func (r Respond) check() error {
 	if r.Status < 200 || r.Status > 599 {

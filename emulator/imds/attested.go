@@ -5,11 +5,11 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"net/http"
-	"regexp"
 	"time"
 
 	"github.com/fakeentra/fakeentra/emulator/environment"
 	"github.com/fakeentra/fakeentra/internal/edge"
+	"github.com/fakeentra/fakeentra/internal/pattern"
 )
 
 // An Authority vouches for what the Instance Metadata Service says. It must
@@ -32,7 +32,7 @@ const (
 
 // nonceText is swagger's rule. imds speaks of ten digits, and has a sample of
 // fifteen characters which is what it puts in for want of a nonce.
-var nonceText = regexp.MustCompile(`^[0-9A-Za-z-]{1,32}$`)
+var nonceText = pattern.New(`^[0-9A-Za-z-]{1,32}$`)
 
 // attested is the document that tells whoever trusts Azure's certificates which
 // virtual machine it comes from. licenseType is there for machines with a

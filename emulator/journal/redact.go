@@ -5,17 +5,18 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"net/http"
-	"regexp"
 	"slices"
 	"time"
+
+	"github.com/fakeentra/fakeentra/internal/pattern"
 )
 
 // Patterns of what must not be printed: tokens wherever they stand, and the
 // values of members and fields that carry secrets.
 var (
-	jwtPattern    = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*\.?[A-Za-z0-9_-]*`)
-	secretField   = regexp.MustCompile(`((?:^|[?&\s])(?:client_secret|client_assertion|assertion|refresh_token|password|sig)=)[^&\s]+`)
-	secretMember  = regexp.MustCompile(`("(?:access_token|refresh_token|id_token|client_assertion|client_secret|assertion|signature)"\s*:\s*)"[^"]*"`)
+	jwtPattern    = pattern.New(`eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*\.?[A-Za-z0-9_-]*`)
+	secretField   = pattern.New(`((?:^|[?&\s])(?:client_secret|client_assertion|assertion|refresh_token|password|sig)=)[^&\s]+`)
+	secretMember  = pattern.New(`("(?:access_token|refresh_token|id_token|client_assertion|client_secret|assertion|signature)"\s*:\s*)"[^"]*"`)
 	secretHeaders = []string{"Authorization", "Proxy-Authorization", "Secret", "X-Identity-Header", "Cookie", "Set-Cookie"}
 )
 
@@ -33,7 +34,7 @@ func Redact(s string) string {
 	})
 }
 
-var marked = regexp.MustCompile(`"\[token [0-9a-f]{12}\]"$`)
+var marked = pattern.New(`"\[token [0-9a-f]{12}\]"$`)
 
 func mark(token string) string {
 	sum := sha256.Sum256([]byte(token))

@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/fakeentra/fakeentra/internal/edge"
+	"github.com/fakeentra/fakeentra/internal/pattern"
 )
 
 // A GitHubJob is a job of a GitHub Actions workflow that may write ID tokens
@@ -36,8 +36,8 @@ type GitHubJob struct {
 }
 
 var (
-	repositoryName = regexp.MustCompile(`^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$`)
-	digits         = regexp.MustCompile(`^[0-9]*$`)
+	repositoryName = pattern.New(`^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$`)
+	digits         = pattern.New(`^[0-9]*$`)
 )
 
 // AddGitHub adds a job. It fails when the host runs one already, and when what

@@ -4,12 +4,12 @@ import (
 	"cmp"
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/fakeentra/fakeentra/internal/edge"
 	"github.com/fakeentra/fakeentra/internal/ident"
+	"github.com/fakeentra/fakeentra/internal/pattern"
 )
 
 // A PipelinesJob is a job of Azure Pipelines that refers to a service connection
@@ -32,7 +32,7 @@ type PipelinesJob struct {
 // to use the Microsoft Entra issuer").
 func (j PipelinesJob) entra() bool { return strings.HasSuffix(j.Issuer.URL, "/v2.0") }
 
-var devOpsName = regexp.MustCompile(`^[^/?#%\\:*"<>|\x00-\x1f]+$`)
+var devOpsName = pattern.New(`^[^/?#%\\:*"<>|\x00-\x1f]+$`)
 
 // AddPipelines adds a job. It fails when the host runs one already, and when a
 // name could not be of Azure DevOps.
@@ -252,7 +252,7 @@ func acceptedVersion(accept string) string {
 	return strings.TrimSpace(version)
 }
 
-var versionText = regexp.MustCompile(`^([0-9]{1,3}\.[0-9]{1,3})(-preview(\.[0-9]{1,3})?)?$`)
+var versionText = pattern.New(`^([0-9]{1,3}\.[0-9]{1,3})(-preview(\.[0-9]{1,3})?)?$`)
 
 // checkVersion refuses versions in which there is no such resource. Which older
 // ones there are is not documented; that 7.1 came without preview is in the

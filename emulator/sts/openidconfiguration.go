@@ -1,17 +1,17 @@
 package sts
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/fakeentra/fakeentra/emulator/environment"
 	"github.com/fakeentra/fakeentra/internal/edge"
 	"github.com/fakeentra/fakeentra/internal/ident"
+	"github.com/fakeentra/fakeentra/internal/pattern"
 )
 
 // domain is a DNS name with at least one dot, as verified domains are.
-var domain = regexp.MustCompile(`^(?i)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$`)
+var domain = pattern.New(`^(?i)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$`)
 
 func plausible(tenant string) bool { return ident.IsGUID(tenant) || domain.MatchString(tenant) }
 

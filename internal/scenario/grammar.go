@@ -4,37 +4,38 @@ import (
 	"encoding/base64"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"time"
+
+	"github.com/fakeentra/fakeentra/internal/pattern"
 )
 
 // This file is the format. A change here is a change of
 // fixtures/scenario.schema.json, and a test compares the two.
 
 var (
-	nameText = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
+	nameText = pattern.New(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
 	// The names of accounts and containers follow Azure's page "Naming and
 	// referencing containers, blobs, and metadata"; $root and $web are the
 	// containers that Azure itself names.
-	accountName   = regexp.MustCompile(`^[a-z0-9]{3,24}$`)
-	containerName = regexp.MustCompile(`^(\$root|\$web|[a-z0-9]+(-[a-z0-9]+)*)$`)
-	guidText      = regexp.MustCompile(`^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$`)
-	durationText  = regexp.MustCompile(`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`)
-	instantText   = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|[+-][0-9]{2}:[0-9]{2})$`)
-	domainText    = regexp.MustCompile(`^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$`)
-	issuerURL     = regexp.MustCompile(`^https://[^/?#@\s]+[^?#\s]*$`)
-	resourceText  = regexp.MustCompile(`^/subscriptions/[^/\s]+(/[^/\s]+)*$`)
-	refusal       = regexp.MustCompile(`^[A-Za-z0-9_./-]+$`)
-	headerName    = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
-	regionName    = regexp.MustCompile(`^[a-z0-9]+$`)
+	accountName   = pattern.New(`^[a-z0-9]{3,24}$`)
+	containerName = pattern.New(`^(\$root|\$web|[a-z0-9]+(-[a-z0-9]+)*)$`)
+	guidText      = pattern.New(`^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$`)
+	durationText  = pattern.New(`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`)
+	instantText   = pattern.New(`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|[+-][0-9]{2}:[0-9]{2})$`)
+	domainText    = pattern.New(`^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$`)
+	issuerURL     = pattern.New(`^https://[^/?#@\s]+[^?#\s]*$`)
+	resourceText  = pattern.New(`^/subscriptions/[^/\s]+(/[^/\s]+)*$`)
+	refusal       = pattern.New(`^[A-Za-z0-9_./-]+$`)
+	headerName    = pattern.New(`^[A-Za-z0-9-]+$`)
+	regionName    = pattern.New(`^[a-z0-9]+$`)
 	// Names of Kubernetes, GitHub and Azure DevOps.
-	serviceAccount = regexp.MustCompile(`^[a-z0-9-]+/[a-z0-9.-]+$`)
-	repositoryName = regexp.MustCompile(`^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$`)
-	refName        = regexp.MustCompile(`^refs/[^\s]+$`)
-	eventName      = regexp.MustCompile(`^[a-z_]+$`)
-	digits         = regexp.MustCompile(`^[0-9]+$`)
-	slashless      = regexp.MustCompile(`^[^/?#%\\:*"<>|]+$`)
-	operation      = regexp.MustCompile(`^[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)+$`)
+	serviceAccount = pattern.New(`^[a-z0-9-]+/[a-z0-9.-]+$`)
+	repositoryName = pattern.New(`^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$`)
+	refName        = pattern.New(`^refs/[^\s]+$`)
+	eventName      = pattern.New(`^[a-z_]+$`)
+	digits         = pattern.New(`^[0-9]+$`)
+	slashless      = pattern.New(`^[^/?#%\\:*"<>|]+$`)
+	operation      = pattern.New(`^[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)+$`)
 )
 
 const nameRule = "letters, digits, hyphens and underscores, 64 at most, beginning with a letter or digit"
@@ -222,8 +223,8 @@ func listOf(of *shape, least int, expected string) *shape {
 	return &shape{kind: list, of: of, least: least, expected: expected}
 }
 
-func byName(noun string, pattern *regexp.Regexp, rule string, of *shape) *shape {
-	return &shape{kind: named, noun: noun, pattern: pattern, named: rule, of: of, expected: "names and what they stand for"}
+func byName(noun string, names *pattern.Pattern, rule string, of *shape) *shape {
+	return &shape{kind: named, noun: noun, pattern: names, named: rule, of: of, expected: "names and what they stand for"}
 }
 
 func choice(all ...string) *shape {

@@ -1,9 +1,10 @@
 package scenario
 
 import (
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/fakeentra/fakeentra/internal/pattern"
 )
 
 // The kinds of things that have a name in a file, as messages call them.
@@ -127,8 +128,8 @@ func (r *registry) of(kinds ...string) []*entity {
 }
 
 var (
-	placeholder = regexp.MustCompile(`\{([^{}]*)\}`)
-	brace       = regexp.MustCompile(`[{}]`)
+	placeholder = pattern.New(`\{([^{}]*)\}`)
+	brace       = pattern.New(`[{}]`)
 )
 
 // expand returns the text of v with every {name.property} replaced. It reports

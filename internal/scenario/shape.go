@@ -2,12 +2,13 @@ package scenario
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/fakeentra/fakeentra/internal/pattern"
 )
 
 // A shape says what a value of a scenario file can look like. The shapes in
@@ -15,7 +16,7 @@ import (
 type shape struct {
 	kind     kind
 	expected string            // completes "expected ..."
-	pattern  *regexp.Regexp    // of text; of the names in a mapping by name
+	pattern  *pattern.Pattern  // of text; of the names in a mapping by name
 	named    string            // what pattern wants of names
 	parses   func(string) bool // what pattern cannot tell of text
 	choices  []string          // all there is
