@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -30,7 +28,7 @@ type server struct {
 	takeAddress  bool
 	noWatch      bool
 	caOut        string
-	readyFile    string
+	readyFile    readyFile
 }
 
 func serveCommand() *cobra.Command {
@@ -75,7 +73,7 @@ Windows: %LocalAppData%\fakeentra), for the user alone.`,
 	f.BoolVar(&s.noWatch, "no-watch", false, "do not load the scenario again when its file changes")
 	f.StringVar(&s.certificates.path, "certificates", "", "`DIR` for the certificates that clients must trust, which is removed at the end if it was not there")
 	f.StringVar(&s.caOut, "ca-out", "", "`FILE` to write the certificate authority's certificate to")
-	f.StringVar(&s.readyFile, "ready-file", "", "`FILE` that holds all of this as JSON while everything listens")
+	f.StringVar((*string)(&s.readyFile), "ready-file", "", "`FILE` that holds all of this as JSON while everything listens")
 	return cmd
 }
 
@@ -89,8 +87,8 @@ func (s *server) serve(cmd *cobra.Command) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, cloud.Close()) }()
-	if err := s.forget(); err != nil {
-		return failed("", "cannot replace the ready file %s: %v", s.readyFile, cause(err))
+	if err := s.readyFile.claim(cmd.Context()); err != nil {
+		return err
 	}
 	ctx, stop := untilSignal(cmd.Context())
 	defer stop()
@@ -119,7 +117,7 @@ func (s *server) serve(cmd *cobra.Command) (err error) {
 		}
 	}
 	err = cloud.Serve(ctx, s.listen)
-	return errors.Join(announced, err, s.forget())
+	return errors.Join(announced, err, s.readyFile.remove())
 }
 
 // untilSignal returns a context that is done when the process is told to end. By
@@ -138,17 +136,6 @@ func untilSignal(parent context.Context) (context.Context, context.CancelFunc) {
 		cancel()
 	}()
 	return ctx, cancel
-}
-
-// forget removes the ready file, which is there only while everything listens.
-func (s *server) forget() error {
-	if s.readyFile == "" {
-		return nil
-	}
-	if err := os.Remove(s.readyFile); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
 }
 
 // check refuses addresses that nothing could listen on. It returns the one that
@@ -214,7 +201,7 @@ func (s *server) announce(cmd *cobra.Command, cloud *fakeentra.Cloud, r ready) e
 		name, value, _ := strings.Cut(v, "=")
 		r.Environ[name] = value
 	}
-	if err := s.writeReady(r); err != nil {
+	if err := s.readyFile.write(r); err != nil {
 		return err
 	}
 	if _, err := io.WriteString(cmd.OutOrStdout(), r.String()); err != nil {
@@ -256,20 +243,6 @@ func writeOpenly(path string, content []byte) error {
 		return err
 	}
 	return os.Chmod(path, 0o644)
-}
-
-func (s *server) writeReady(r ready) error {
-	if s.readyFile == "" {
-		return nil
-	}
-	content, err := json.MarshalIndent(r, "", "  ")
-	if err == nil {
-		err = replaceFile(s.readyFile, append(content, '\n'))
-	}
-	if err != nil {
-		return failed("name a file in a folder that can be written", "cannot write the ready file %s: %v", s.readyFile, cause(err))
-	}
-	return nil
 }
 
 // String returns lines for a shell: comments, and what to export.

@@ -154,20 +154,6 @@ func TestServeEndsCleanlyWhenItIsTerminated(t *testing.T) {
 	}
 }
 
-func TestServeKeepsAReadyFileOnlyWhileItListens(t *testing.T) {
-	stale := filepath.Join(t.TempDir(), "up")
-	if err := os.WriteFile(stale, []byte("{}"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	out, err := exec.Command("fakeentra", "serve", "--fresh-keys", "--ready-file", stale, "--imds", busyAddress(t)).CombinedOutput()
-	if err == nil {
-		t.Fatalf("it started: %s", out)
-	}
-	if _, err := os.Stat(stale); !os.IsNotExist(err) {
-		t.Errorf("the ready file of an earlier start is still there: %v", err)
-	}
-}
-
 func TestWordsAreQuotedForAShell(t *testing.T) {
 	for _, c := range []struct{ in, want string }{
 		{"http://127.0.0.1:80", "http://127.0.0.1:80"},
