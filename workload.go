@@ -347,6 +347,9 @@ func (m manager) SignToken(name string, claims map[string]any) (string, error) {
 		for _, i := range m.issuers.Issuers() {
 			known = append(known, i.Name)
 		}
+		if len(known) == 0 {
+			return "", fmt.Errorf("this cloud has no issuer outside Entra; add %s under issuers in its scenario", name)
+		}
 		return "", fmt.Errorf("there is no issuer %q outside Entra; there are: %s", name, strings.Join(known, ", "))
 	}
 	now := m.Now()
