@@ -3,11 +3,8 @@ package sandbox
 import (
 	"bufio"
 	"context"
-	"fmt"
 	"io"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -223,27 +220,14 @@ func (p *piped) process(t *testing.T) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fd, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fd
+	return hold(t, pid)
 }
 
 // awaitGuard waits until a process has two children: a command and its guard.
 func awaitGuard(t *testing.T, pid int) {
 	t.Helper()
 	for end := time.Now().Add(deadline); time.Now().Before(end); {
-		lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
-		if err != nil {
-			t.Fatal(err)
-		}
-		children := 0
-		for _, list := range lists {
-			numbers, _ := os.ReadFile(list) // the thread may have ended
-			children += len(strings.Fields(string(numbers)))
-		}
-		if children == 2 {
+		if len(children(t, pid)) == 2 {
 			return
 		}
 	}

@@ -2,8 +2,10 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/netip"
 	"strconv"
@@ -19,7 +21,11 @@ func listenPublished(ports []int) ([]net.Listener, error) {
 		l, err := net.Listen("tcp", net.JoinHostPort(loopback.String(), strconv.Itoa(port)))
 		if err != nil {
 			closeAll(listeners)
-			return nil, fmt.Errorf("cannot publish port %d: %w; stop what listens there, or let the program take another port", port, err)
+			hint := "stop what listens there, or let the program take another port"
+			if errors.Is(err, fs.ErrPermission) {
+				hint = "low ports are for root; let the program take a higher one"
+			}
+			return nil, fmt.Errorf("cannot publish port %d: %w; %s", port, err, hint)
 		}
 		listeners = append(listeners, l)
 	}
