@@ -97,6 +97,9 @@ func netnsChild(path string, args []string) error {
 	if err := replaceEtc(s); err != nil {
 		return err
 	}
+	if err := showFolders(s.Mounts); err != nil {
+		return err
+	}
 	if err := handOver(s); err != nil {
 		return err
 	}

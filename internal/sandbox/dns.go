@@ -19,6 +19,14 @@ var (
 	// aside for benchmarks (RFC 2544), so no real host can be meant.
 	worldAddress = netip.AddrFrom4([4]byte{198, 18, 0, 1})
 	loopback     = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	loopback6    = netip.IPv6Loopback()
+)
+
+// The ports that a sandbox answers on.
+const (
+	portDNS   = 53
+	portHTTP  = 80
+	portHTTPS = 443
 )
 
 // worldNetwork is the network of worldAddress (RFC 2544 appendix C.2.2).

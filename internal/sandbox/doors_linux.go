@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,15 +17,18 @@ type doors struct {
 	https, http, dnsTCP net.Listener
 	dns                 net.PacketConn
 	outlets             []net.Listener // one for each of the command's
+	endpoints           []net.Listener // one for each of the world's
 	void                int
 	nowhere             netip.AddrPort // of void
 }
 
-func (d *doors) open(outlets int) error {
-	d.outlets = make([]net.Listener, outlets)
+func (d *doors) open(outlets, endpoints int) error {
+	d.outlets, d.endpoints = make([]net.Listener, outlets), make([]net.Listener, endpoints)
 	all := []*net.Listener{&d.https, &d.http, &d.dnsTCP}
-	for i := range d.outlets {
-		all = append(all, &d.outlets[i])
+	for _, list := range [][]net.Listener{d.outlets, d.endpoints} {
+		for i := range list {
+			all = append(all, &list[i])
+		}
 	}
 	for _, l := range all {
 		var err error
@@ -75,12 +79,15 @@ func openVoid() (int, netip.AddrPort, error) {
 	return 0, netip.AddrPort{}, err
 }
 
-func (d *doors) routes(metadata bool, to []outlet) routes {
+func (d *doors) routes(w World, to []outlet) routes {
 	r := routes{
 		https: addrPort(d.https.Addr()), http: addrPort(d.http.Addr()),
 		dnsTCP: addrPort(d.dnsTCP.Addr()), dnsUDP: addrPort(d.dns.LocalAddr()),
-		void: d.nowhere, metadata: metadata,
+		void: d.nowhere, metadata: w.Metadata, endpoints: map[uint16]netip.AddrPort{},
 		outlets: map[netip.AddrPort]netip.AddrPort{}, real: map[netip.Addr]bool{},
+	}
+	for i, e := range w.Endpoints {
+		r.endpoints[uint16(e.Port)] = addrPort(d.endpoints[i].Addr())
 	}
 	for i, o := range to {
 		r.outlets[o.at], r.real[o.at.Addr()] = addrPort(d.outlets[i].Addr()), true
@@ -91,7 +98,7 @@ func (d *doors) routes(metadata bool, to []outlet) routes {
 func addrPort(a net.Addr) netip.AddrPort { return netip.MustParseAddrPort(a.String()) }
 
 func (d *doors) close() {
-	for _, l := range append(d.outlets, d.https, d.http, d.dnsTCP) {
+	for _, l := range slices.Concat(d.outlets, d.endpoints, []net.Listener{d.https, d.http, d.dnsTCP}) {
 		if l != nil {
 			_ = l.Close() // closing twice is harmless
 		}

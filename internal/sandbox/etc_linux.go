@@ -121,6 +121,7 @@ func mountBeside(from, to string) error {
 
 // mirror makes one entry of a folder visible under another name.
 func mirror(e fs.DirEntry, source, target string) error {
+	flags := uintptr(unix.MS_BIND)
 	switch {
 	case e.Type()&fs.ModeSymlink != 0:
 		text, err := os.Readlink(source)
@@ -132,12 +133,17 @@ func mirror(e fs.DirEntry, source, target string) error {
 		if err := os.Mkdir(target, 0o755); err != nil {
 			return err
 		}
-		return unix.Mount(source, target, "", unix.MS_BIND|unix.MS_REC, "")
+		flags |= unix.MS_REC
+	default:
+		if err := os.WriteFile(target, nil, 0o644); err != nil {
+			return err
+		}
 	}
-	if err := os.WriteFile(target, nil, 0o644); err != nil {
-		return err
+	err := unix.Mount(source, target, "", flags, "")
+	if errors.Is(err, fs.ErrNotExist) { // it is gone by now, as files in /run may be
+		return os.Remove(target)
 	}
-	return unix.Mount(source, target, "", unix.MS_BIND, "")
+	return err
 }
 
 // hideNameServices hides the daemons that would answer for names by a socket in

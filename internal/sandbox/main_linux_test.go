@@ -54,6 +54,8 @@ type order struct {
 	Forward, Publish []int
 	Egress           []Egress
 	Real             string // address that stands for those of Egress
+	Endpoints        []int  // ports
+	Mounts           []Mount
 }
 
 // outside runs a command in a sandbox whose world knows *.example.com, and ends
@@ -66,6 +68,10 @@ func outside(args []string) int {
 	w, err := exampleWorld(!o.Laptop)
 	if err != nil {
 		panic(err)
+	}
+	w.Mounts = o.Mounts
+	for _, port := range o.Endpoints {
+		w.Endpoints = append(w.Endpoints, Endpoint{port, echoEndpoint})
 	}
 	path, err := exec.LookPath(args[0])
 	if err != nil {

@@ -74,12 +74,12 @@ type netns struct {
 }
 
 // sockets are made by the child in its network, for the parent to serve on: in
-// this order, behind those of openWatches, and then one for each address that is
-// relayed.
+// this order, behind those of openWatches.
 type sockets struct {
 	dns                 net.PacketConn
 	dnsTCP, https, http net.Listener
-	relayed             []net.Listener
+	relayed             []net.Listener // one for each address that is relayed
+	endpoints           []net.Listener
 	watched             []*os.File
 	maker               *socketMaker // nil if nothing is published
 }
@@ -89,7 +89,9 @@ type settings struct {
 	NetNS, MntNS string // of the parent: the child's must differ
 	Metadata     bool
 	Etc          []etcFile
+	Mounts       []Mount
 	Relays       []netip.AddrPort
+	Endpoints    []int // ports
 	Publish      bool
 }
 
@@ -189,7 +191,11 @@ func sameIDs(file string, id int) []syscall.SysProcIDMap {
 
 // setUp tells the child what to do and takes over its sockets.
 func (n *netns) setUp(w World, c Command, contents *os.File) error {
-	order, err := orderFor(w, c, contents)
+	s, err := settingsFor(w, c, contents)
+	if err != nil {
+		return err
+	}
+	order, err := json.Marshal(s)
 	if err != nil {
 		return err
 	}
@@ -208,29 +214,32 @@ func (n *netns) setUp(w World, c Command, contents *os.File) error {
 	if report.Failed != "" {
 		return unavailable(report.Failed, report.Errno)
 	}
-	return n.inside.adopt(files, report, len(c.relays()))
+	return n.inside.adopt(files, report, s)
 }
 
-// orderFor writes the files of the sandbox to contents and returns what the child
-// is told. It is called while the child starts, because it takes time.
-func orderFor(w World, c Command, contents *os.File) ([]byte, error) {
+// settingsFor writes the files of the sandbox to contents and returns what the
+// child is told. It is called while the child starts, because it takes time.
+func settingsFor(w World, c Command, contents *os.File) (settings, error) {
 	netNS, mntNS, err := namespaces()
 	if err != nil {
-		return nil, unavailable("look at the namespaces of this process", err)
+		return settings{}, unavailable("look at the namespaces of this process", err)
 	}
 	files, err := etcFiles(w.CA, hasJava(c.Env))
 	if err != nil {
-		return nil, err
+		return settings{}, err
 	}
 	etc, err := store(contents, files)
 	if err != nil {
-		return nil, fmt.Errorf("cannot write to a file in memory: %w", err)
+		return settings{}, fmt.Errorf("cannot write to a file in memory: %w", err)
 	}
-	s := settings{NetNS: netNS, MntNS: mntNS, Metadata: w.Metadata, Etc: etc, Publish: len(c.Publish) > 0}
+	s := settings{NetNS: netNS, MntNS: mntNS, Metadata: w.Metadata, Etc: etc, Mounts: w.Mounts, Publish: len(c.Publish) > 0}
 	for _, r := range c.relays() {
 		s.Relays = append(s.Relays, r.at)
 	}
-	return json.Marshal(s)
+	for _, e := range w.Endpoints {
+		s.Endpoints = append(s.Endpoints, e.Port)
+	}
+	return s, nil
 }
 
 // receive reads one message of the child.
@@ -253,7 +262,7 @@ func (n *netns) serve(ctx context.Context, w World, c Command, published []net.L
 	n.group.Go(func() { (&watch{n.inside.watched, &n.leaks}).run(ctx) })
 	n.group.Go(func() { resolver.serve(ctx, n.inside.dns, n.inside.dnsTCP) })
 	n.group.Go(func() {
-		n.served = w.Serve(ctx, n.inside.https, n.inside.http)
+		n.served = w.serve(ctx, n.inside.https, n.inside.http, n.inside.endpoints)
 	})
 	for i, r := range c.relays() {
 		n.group.Go(func() { Relay(ctx, n.inside.relayed[i], r.dial) })

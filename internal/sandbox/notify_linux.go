@@ -22,13 +22,15 @@ import (
 // no-new-privileges. The command gets the latter in any case, so setuid
 // programs run as the caller.
 //
-// Connections to the world lead to it, DNS servers are this process, loopback
-// and the addresses of this machine are what they are outside, and every other
-// address is unreachable and a leak. Forward and Publish are thereby granted.
+// Connections to the world and its endpoints lead to it, DNS servers are this
+// process, the rest of loopback and the addresses of this machine are what they
+// are outside, and every other address is unreachable and a leak. Forward and
+// Publish are thereby granted.
 //
-// What it cannot do: the trust stores of the machine stay as they are, so
-// certificates are trusted by variables alone, and by processes that may look
-// into /proc of this one. A program sees a loopback address as its peer. Where
+// What it cannot do: the folders of the machine stay as they are, without
+// Mounts, and so do its trust stores, so certificates are trusted by variables
+// alone, and by processes that may look into /proc of this one. A program sees a
+// loopback address as its peer. Where
 // port 53 is reserved, programs linked with musl find emulated names that are
 // not well known at the second try only. On arm64 they find none. 32-bit programs, and those that install a
 // listener of their own, reach nothing. Datagrams that sendmsg(2) sends without
@@ -81,7 +83,7 @@ func (n *notified) start(ctx context.Context, v variant, w World, c Command) err
 		return err
 	}
 	outlets := outlets(c.Egress)
-	if err := n.doors.open(len(outlets)); err != nil {
+	if err := n.doors.open(len(outlets), len(w.Endpoints)); err != nil {
 		return err
 	}
 	env, err := n.environ(w, c)
@@ -92,7 +94,7 @@ func (n *notified) start(ctx context.Context, v variant, w World, c Command) err
 	n.child.Path, n.child.Args, n.child.Env, n.child.Err = c.Path, c.Args, env, nil
 	n.child.Stdin, n.child.Stdout, n.child.Stderr = c.Stdin, c.Stdout, c.Stderr
 	n.child.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	n.board = switchboard{variant: v, routes: n.doors.routes(w.Metadata, outlets), resolver: newResolver(w.Knows, &n.leaks), leaks: &n.leaks}
+	n.board = switchboard{variant: v, routes: n.doors.routes(w, outlets), resolver: newResolver(w.Knows, &n.leaks), leaks: &n.leaks}
 	n.board.resolver.real = hostAddresses(outlets)
 	if v == 0 {
 		n.board.variant = bestVariant()
@@ -164,7 +166,7 @@ func (n *notified) serve(ctx context.Context, w World, c Command) error {
 		return err
 	}
 	n.group.Go(func() { n.board.resolver.serve(ctx, n.doors.dns, n.doors.dnsTCP) })
-	n.group.Go(func() { n.served = w.Serve(ctx, n.doors.https, n.doors.http) })
+	n.group.Go(func() { n.served = w.serve(ctx, n.doors.https, n.doors.http, n.doors.endpoints) })
 	for i, o := range outlets(c.Egress) {
 		n.group.Go(func() { Relay(ctx, n.doors.outlets[i], c.toEgress(o.Egress)) })
 	}

@@ -12,13 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The ports that a sandbox answers on.
-const (
-	portDNS   = 53
-	portHTTP  = 80
-	portHTTPS = 443
-)
-
 // A verdict is what becomes of a connection.
 type verdict struct {
 	to    netip.AddrPort // elsewhere
@@ -31,6 +24,7 @@ type routes struct {
 	https, http    netip.AddrPort
 	dnsUDP, dnsTCP netip.AddrPort
 	void           netip.AddrPort                    // datagrams to it are refused
+	endpoints      map[uint16]netip.AddrPort         // by the port at every loopback address
 	outlets        map[netip.AddrPort]netip.AddrPort // to real hosts
 	real           map[netip.Addr]bool               // the addresses of outlets
 	metadata       bool
@@ -47,11 +41,17 @@ func (r *routes) local(a netip.AddrPort) bool {
 	return ip.IsLoopback() || ip.IsUnspecified() || interfaces()[ip]
 }
 
+// endpoint reports whether a stream to an address is for an endpoint of the world.
+func (r *routes) endpoint(a netip.AddrPort) bool {
+	_, ok := r.endpoints[a.Port()]
+	return ok && (a.Addr().IsLoopback() || a.Addr().IsUnspecified())
+}
+
 func (r *routes) emulated(ip netip.Addr) bool {
 	return worldNetwork.Contains(ip) || r.metadata && ip == metadataAddress
 }
 
-// decide routes what is not local. The address is not an IPv4 one in IPv6 form.
+// decide routes what is not local, and what may be for an endpoint. The address is not an IPv4 one in IPv6 form.
 //
 // Datagram sockets are connected to emulated addresses by clients that ask the
 // kernel which source address it would take (RFC 6724 section 2), so that must
@@ -60,6 +60,10 @@ func (r *routes) decide(socketType int, a netip.AddrPort) verdict {
 	stream, datagram := socketType == unix.SOCK_STREAM, socketType == unix.SOCK_DGRAM
 	emulated := r.emulated(a.Addr())
 	switch port := a.Port(); {
+	case r.endpoint(a) && stream:
+		return verdict{to: r.endpoints[port]}
+	case r.endpoint(a):
+		return verdict{to: a}
 	case datagram && port == portDNS:
 		return verdict{to: r.dnsUDP}
 	case stream && port == portDNS:

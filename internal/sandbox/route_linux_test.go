@@ -13,7 +13,7 @@ func exampleRoutes(metadata bool) *routes {
 	at := netip.MustParseAddrPort
 	return &routes{
 		https: at("127.0.0.1:1001"), http: at("127.0.0.1:1002"), dnsUDP: at("127.0.0.1:1003"), dnsTCP: at("127.0.0.1:1004"), void: at("127.0.0.1:1005"),
-		metadata: metadata,
+		metadata: metadata, endpoints: map[uint16]netip.AddrPort{40342: at("127.0.0.1:1006")},
 	}
 }
 
@@ -44,6 +44,13 @@ func TestRoutesOfConnections(t *testing.T) {
 		{unix.SOCK_STREAM, "192.0.2.1:80", true, outside},
 		{unix.SOCK_STREAM, "[2001:db8::1]:443", false, outside},
 		{unix.SOCK_STREAM, "169.254.169.253:80", false, outside},
+		{unix.SOCK_STREAM, "127.0.0.1:40342", false, to("127.0.0.1:1006")},
+		{unix.SOCK_STREAM, "127.8.9.10:40342", false, to("127.0.0.1:1006")},
+		{unix.SOCK_STREAM, "[::1]:40342", false, to("127.0.0.1:1006")},
+		{unix.SOCK_STREAM, "0.0.0.0:40342", false, to("127.0.0.1:1006")},
+		{unix.SOCK_STREAM, "198.18.0.1:40342", false, refused},
+		{unix.SOCK_STREAM, "192.0.2.1:40342", false, outside},
+		{unix.SOCK_DGRAM, "127.0.0.1:40342", false, to("127.0.0.1:40342")},
 		{unix.SOCK_RAW, "198.18.0.1:443", false, unreachable},
 		{unix.SOCK_RAW, "192.0.2.1:443", false, outside},
 	} {

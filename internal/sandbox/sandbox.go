@@ -33,6 +33,20 @@ type World struct {
 	// Metadata says whether 169.254.169.254 answers. Where it does not, as on a
 	// laptop, connections to it fail at once.
 	Metadata bool
+	// Endpoints are ports of loopback at which it answers, too.
+	Endpoints []Endpoint
+	// Mounts are folders of this machine that programs find elsewhere. [Notify]
+	// cannot show them.
+	Mounts []Mount
+}
+
+// A Mount is a folder of this machine that programs find elsewhere. Where the
+// machine has no such place, a file system in memory lies over the nearest
+// folder above that it has: everything in there stays as it is, but what a
+// program adds beside it is gone with the sandbox.
+type Mount struct {
+	Folder string // on this machine
+	SeenAs string // absolute path in the sandbox
 }
 
 // A Command is a program to run inside.

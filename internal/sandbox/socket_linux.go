@@ -13,56 +13,83 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openSockets makes the sockets that the parent serves on, in the order of
-// [sockets], and says how many of them are watches.
-func openSockets(s settings) (files []int, watches int, err error) {
-	type door struct {
-		socketType int
-		address    netip.Addr
-		port       int
+// A door is a socket that the parent serves on.
+type door struct {
+	socketType int
+	at         netip.AddrPort
+}
+
+// doors are all that a sandbox has, in the order of [sockets].
+func (s settings) doors() []door {
+	dns := netip.AddrPortFrom(loopback, portDNS)
+	stream := func(address netip.Addr, port int) door {
+		return door{unix.SOCK_STREAM, netip.AddrPortFrom(address, uint16(port))}
 	}
-	doors := []door{
-		{unix.SOCK_DGRAM, loopback, 53}, {unix.SOCK_STREAM, loopback, 53},
-		{unix.SOCK_STREAM, worldAddress, 443}, {unix.SOCK_STREAM, worldAddress, 80},
-	}
+	all := []door{{unix.SOCK_DGRAM, dns}, {unix.SOCK_STREAM, dns}, stream(worldAddress, portHTTPS), stream(worldAddress, portHTTP)}
 	for _, at := range s.Relays {
-		doors = append(doors, door{unix.SOCK_STREAM, at.Addr(), int(at.Port())})
+		all = append(all, door{unix.SOCK_STREAM, at})
 	}
 	if s.Metadata {
-		doors = append(doors, door{unix.SOCK_STREAM, metadataAddress, 80})
+		all = append(all, stream(metadataAddress, portHTTP))
 	}
+	for _, address := range []netip.Addr{loopback, loopback6} { // some clients try one of them alone
+		for _, port := range s.Endpoints {
+			all = append(all, stream(address, port))
+		}
+	}
+	return all
+}
+
+// openSockets makes the sockets of doors, behind the watches, and says how many
+// of them are watches. Without IPv6 there are none of IPv6.
+func openSockets(s settings) (files []int, watches int, err error) {
 	if files, err = openWatches(); err != nil {
 		return nil, 0, err
 	}
 	watches = len(files)
-	for _, d := range doors {
-		fd, err := openSocket(d.socketType, &unix.SockaddrInet4{Port: d.port, Addr: d.address.As4()})
+	for _, d := range s.doors() {
+		fd, err := d.open()
+		if d.at.Addr() == loopback6 && (errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EADDRNOTAVAIL)) {
+			continue
+		}
 		if err != nil {
-			return nil, 0, &setupError{"listen on " + netip.AddrPortFrom(d.address, uint16(d.port)).String() + " in the sandbox", err}
+			return nil, 0, &setupError{"listen on " + d.at.String() + " in the sandbox", err}
 		}
 		files = append(files, fd)
 	}
 	return files, watches, nil
 }
 
-func openSocket(socketType int, address unix.Sockaddr) (int, error) {
-	fd, err := unix.Socket(unix.AF_INET, socketType|unix.SOCK_CLOEXEC, 0)
+func (d door) open() (int, error) {
+	family, address := socketAddress(d.at)
+	fd, err := unix.Socket(family, d.socketType|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return 0, err
 	}
 	if err := unix.Bind(fd, address); err != nil {
 		return 0, err
 	}
-	if socketType == unix.SOCK_STREAM {
+	if d.socketType == unix.SOCK_STREAM {
 		err = unix.Listen(fd, unix.SOMAXCONN)
 	}
 	return fd, err
 }
 
+func socketAddress(at netip.AddrPort) (family int, address unix.Sockaddr) {
+	if at.Addr().Is6() {
+		return unix.AF_INET6, &unix.SockaddrInet6{Port: int(at.Port()), Addr: at.Addr().As16()}
+	}
+	return unix.AF_INET, &unix.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}
+}
+
 // adopt makes the sockets of the child usable here.
-func (s *sockets) adopt(given []*os.File, report setupReport, relays int) (err error) {
+func (s *sockets) adopt(given []*os.File, report setupReport, order settings) (err error) {
 	files := given
-	if len(files) < report.Watches+4+relays {
+	metadata := 0
+	if order.Metadata {
+		metadata = 1
+	}
+	if len(files) < report.Watches+4+len(order.Relays)+metadata+len(order.Endpoints) {
 		return errors.New("the sandbox made too few sockets")
 	}
 	s.watched, files = slices.Clone(files[:report.Watches]), files[report.Watches:]
@@ -86,9 +113,19 @@ func (s *sockets) adopt(given []*os.File, report setupReport, relays int) (err e
 		}
 		listeners = append(listeners, l)
 	}
-	s.dnsTCP, s.https, s.http, s.relayed = listeners[0], listeners[1], listeners[2], listeners[3:3+relays]
-	if more := listeners[3+relays:]; len(more) > 0 {
-		s.http = join(s.http, more[0])
+	take := func(n int) (taken []net.Listener) {
+		taken, listeners = listeners[:n], listeners[n:]
+		return taken
+	}
+	first := take(3)
+	s.dnsTCP, s.https, s.http = first[0], first[1], first[2]
+	s.relayed = take(len(order.Relays))
+	for _, l := range take(metadata) {
+		s.http = join(s.http, l)
+	}
+	s.endpoints = take(len(order.Endpoints))
+	for i, l := range listeners { // those of IPv6, if there is any
+		s.endpoints[i] = join(s.endpoints[i], l)
 	}
 	return nil
 }

@@ -115,7 +115,7 @@ func (s *switchboard) connect(c *call) answer {
 		return answer{errno: unix.ECONNREFUSED}
 	case address.family() == unix.AF_UNSPEC && s.variant == install:
 		return s.disconnect(c)
-	case !internet || s.routes.local(to):
+	case !internet || s.routes.local(to) && !s.routes.endpoint(to):
 		return proceed
 	case s.variant == install:
 		return s.connectInstalled(c, address.family(), to)

@@ -27,6 +27,8 @@ func remedy(err error) string {
 	switch {
 	case errors.Is(err, syscall.ENOSPC) || kernelSays("/proc/sys/user/max_user_namespaces", "0"):
 		return "user.max_user_namespaces permits no more; sudo sysctl -w user.max_user_namespaces=15000"
+	case errors.Is(err, syscall.ENOENT):
+		return "this machine has no folder of that kind; use --mode notify or --mode proxy"
 	case kernelSays("/proc/sys/kernel/unprivileged_userns_clone", "0"):
 		return "kernel.unprivileged_userns_clone permits it to root only; sudo sysctl -w kernel.unprivileged_userns_clone=1"
 	case kernelSays("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1"):

@@ -1,0 +1,111 @@
+package sandbox
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// shown returns a folder with a file of its name, for everybody to read.
+func shown(t *testing.T, name string) string {
+	t.Helper()
+	folder, err := os.MkdirTemp("", "sandbox-"+name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(folder); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := os.Chmod(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "name"), []byte(name), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return folder
+}
+
+// Nothing is hidden by folders that this machine does not have, and nothing is
+// made on it.
+func TestNetnsShowsFoldersElsewhere(t *testing.T) {
+	needNetns(t)
+	one, two, three, over := shown(t, "one"), shown(t, "two"), shown(t, "three"), shown(t, "over")
+	mounts := []Mount{{one, "/var/run/sandbox-test/deep/one"}, {two, "/run/sandbox-test/deep/two"}, {three, "/var/opt/sandbox-test/three"}, {one, over}}
+	list := func(folder string) string {
+		entries, err := os.ReadDir(folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names strings.Builder
+		for _, e := range entries {
+			names.WriteString(e.Name() + "\n")
+		}
+		return names.String()
+	}
+	for name, as := range users() {
+		t.Run(name, func(t *testing.T) {
+			out, errs, code := run(t, sandboxed(t, order{Mode: "netns", Mounts: mounts}, "sh", "-c",
+				"cat /run/sandbox-test/deep/one/name /var/run/sandbox-test/deep/two/name /var/opt/sandbox-test/three/name "+over+"/name; echo; LC_ALL=C ls -A /run | grep -v ^sandbox-test$"), as)
+			if diff := cmp.Diff("onetwothreeone\n"+list("/run"), out); diff != "" || errs != "" || code != 0 {
+				t.Errorf("exit code %d, standard error %q, output (-want +got):\n%s", code, errs, diff)
+			}
+		})
+	}
+	for _, folder := range []string{"/run/sandbox-test", "/var/opt/sandbox-test"} {
+		if _, err := os.Lstat(folder); !os.IsNotExist(err) {
+			t.Errorf("%s is on this machine: %v", folder, err)
+		}
+	}
+}
+
+// Kubelet replaces a link to a folder, and programs see the new file.
+func TestNetnsShowsWhatChangesInAFolder(t *testing.T) {
+	needNetns(t)
+	folder := shown(t, "before")
+	cmd := sandboxed(t, order{Mode: "netns", Mounts: []Mount{{folder, "/run/sandbox-test"}}}, "sh", "-c", "echo ready; read line; cat /run/sandbox-test/name")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var text [64]byte
+	if n, err := out.Read(text[:]); err != nil || string(text[:n]) != "ready\n" {
+		t.Fatalf("%q, %v", text[:n], err)
+	}
+	next := filepath.Join(folder, "next")
+	if err := os.WriteFile(next, []byte("after"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(next, filepath.Join(folder, "name")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := in.Write([]byte("go\n")); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := out.Read(text[:]); err != nil || string(text[:n]) != "after" {
+		t.Errorf("%q, %v", text[:n], err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNetnsSaysWhatItCannotShow(t *testing.T) {
+	needNetns(t)
+	out, err := sandboxed(t, order{Mode: "netns", Mounts: []Mount{{shown(t, "one"), "/not-there/one"}}}, "true").CombinedOutput()
+	want := "outside: cannot show a folder at /not-there/one: no such file or directory (not available on this machine); this machine has no folder of that kind; use --mode notify or --mode proxy\n"
+	if diff := cmp.Diff(want, string(out)); diff != "" || err == nil {
+		t.Errorf("%v, output (-want +got):\n%s", err, diff)
+	}
+}
