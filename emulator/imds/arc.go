@@ -46,7 +46,7 @@ const maxChallenges = 64
 // arcRows are the refusals of Azure Arc. The first is every client's first
 // answer.
 var arcRows = []row{
-	{name: "arc-challenge", status: 401, code: "unauthorized_client", text: "Authorization is required", form: arcForm, fidelity: edge.Faithful, source: "arc, and sources of SDKs; the body is inferred"},
+	{name: "arc-challenge", status: 401, code: "unauthorized_client", text: "Authorization is required", form: arcForm, fidelity: edge.Approximate, source: "arc, and sources of SDKs, for status and header; the body is inferred"},
 	{name: "arc-key", status: 401, code: "unauthorized_client", text: "The key is not valid", form: arcForm, fidelity: edge.Approximate, source: "arc; that a key is good for one request is an assumption, which all SDKs satisfy"},
 	{name: "arc-key-folder", status: 500, code: "server_error", text: "The key file cannot be written", form: arcForm, fidelity: edge.Approximate, source: "none: the agent can write where it is installed"},
 	{name: "arc-metadata-header", status: 400, code: "invalid_request", text: "Required metadata header not specified", form: arcForm, fidelity: edge.Approximate, source: "arc: the header is required; the body is that of IMDS"},

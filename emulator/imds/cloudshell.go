@@ -29,8 +29,8 @@ var cloudShellAudiences = []string{
 
 // cloudShellRows are the refusals of Cloud Shell.
 var cloudShellRows = []row{
-	{name: "cloudshell-metadata-header", status: 400, code: "bad_request_102", text: "Required metadata header not specified", form: cloudShellForm, fidelity: edge.Faithful, source: "quoted in sources of programs that stand in for it"},
-	{name: "cloudshell-resource-missing", status: 400, code: "invalid_request", text: "Required audience parameter not specified", form: cloudShellForm, fidelity: edge.Faithful, source: "quoted in sources of programs that stand in for it"},
+	{name: "cloudshell-metadata-header", status: 400, code: "bad_request_102", text: "Required metadata header not specified", form: cloudShellForm, fidelity: edge.Approximate, source: "quoted in sources of programs that stand in for it"},
+	{name: "cloudshell-resource-missing", status: 400, code: "invalid_request", text: "Required audience parameter not specified", form: cloudShellForm, fidelity: edge.Approximate, source: "quoted in sources of programs that stand in for it"},
 	{name: "AudienceNotSupported", status: 400, code: "AudienceNotSupported", text: "Audience %s is not a supported MSI token audience.", form: cloudShellForm, fidelity: edge.Faithful, source: "Azure/CloudShell#477; Azure/CloudShell#351 has an older form, which goes on with a list"},
 	{name: "cloudshell-no-user", status: 400, code: "invalid_request", text: "Identity not found", form: cloudShellForm, fidelity: edge.Approximate, source: "none: a session always has a user"},
 	{name: "cloudshell-not-found", status: 404, code: "not_found", text: "Not found", form: cloudShellForm, fidelity: edge.Approximate, source: "RFC 9110 section 15.5.5"},

@@ -18,9 +18,9 @@ var serviceFabricVersions = []string{"2019-07-01-preview", "2020-05-01"}
 // serviceFabricRows are the refusals of Service Fabric. The page says 404 of one
 // of them, and 4xx or 5xx of the rest.
 var serviceFabricRows = []row{
-	{name: "SecretHeaderNotFound", status: 400, text: "Secret is not found in the request headers.", form: serviceFabricForm, fidelity: edge.Faithful, source: "service-fabric, section Error handling; the status is inferred"},
+	{name: "SecretHeaderNotFound", status: 400, text: "Secret is not found in the request headers.", form: serviceFabricForm, fidelity: edge.Approximate, source: "service-fabric, section Error handling; the status is inferred"},
 	{name: "ManagedIdentityNotFound", status: 404, text: "Managed identity not found for the specified application host.", form: serviceFabricForm, fidelity: edge.Faithful, source: "service-fabric, section Error handling"},
-	{name: "ArgumentNullOrEmpty", status: 400, text: "The parameter 'resource' should not be null or empty string.", form: serviceFabricForm, fidelity: edge.Faithful, source: "service-fabric, section Error handling; the status is inferred"},
+	{name: "ArgumentNullOrEmpty", status: 400, text: "The parameter 'resource' should not be null or empty string.", form: serviceFabricForm, fidelity: edge.Approximate, source: "service-fabric, section Error handling; the status is inferred"},
 	{name: "InvalidApiVersion", status: 400, text: "The api-version '%s' is not supported. Supported version is '2019-07-01-preview'.", form: serviceFabricForm, fidelity: edge.Faithful, source: "Azure/azure-sdk-for-net#8298"},
 	{name: "InternalServerError", status: 500, text: "An error occurred.", form: serviceFabricForm, fidelity: edge.Faithful, source: "service-fabric, section Error handling: most likely the resource is wrong"},
 	{name: "servicefabric-not-found", status: 404, text: "Not found.", form: serviceFabricForm, fidelity: edge.Approximate, source: "RFC 9110 section 15.5.5"},

@@ -74,7 +74,9 @@ func (j PipelinesJob) subject(seed string) string {
 	return "sc://" + j.Organization + "/" + j.Project + "/" + j.ServiceConnection
 }
 
-// organizationID is in the issuer of the organization, if that is the one.
+// organizationID is in the issuer of the organization, if that is the one. With
+// the issuer of a tenant it is approximate: the real one is not known here, so it
+// is derived from the name, and so is that part of the subject.
 func (j PipelinesJob) organizationID(seed string) string {
 	u, err := url.Parse(j.Issuer.URL)
 	if id := ""; err == nil && u.Hostname() == "vstoken.dev.azure.com" {
@@ -95,7 +97,8 @@ func (j PipelinesJob) connectionID(seed string) string {
 
 // pipelinesLifetime and pipelinesBackdated are those of recorded tokens
 // (gravitational/teleport rfd/0211-azure-devops-join.md). How long tokens live
-// that Entra issues for service connections is not documented.
+// that Entra issues for service connections is not documented: entraLifetime and
+// entraBackdated are approximate, those of Entra's tokens for applications.
 const (
 	pipelinesLifetime  = 5 * time.Minute
 	pipelinesBackdated = 10 * time.Minute
@@ -115,7 +118,8 @@ func (j PipelinesJob) claims(seed, requestID string, now time.Time) map[string]a
 }
 
 // entraClaims are those of a token that an application gets for a path below
-// itself (fmi_path), of which Microsoft documents the subject alone.
+// itself (fmi_path), of which Microsoft documents the subject alone; the other
+// claims are approximate.
 func (j PipelinesJob) entraClaims(seed, requestID string, now time.Time) map[string]any {
 	issued := now.Add(-entraBackdated).Unix()
 	return map[string]any{

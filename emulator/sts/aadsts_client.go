@@ -113,7 +113,7 @@ var (
 		Source: "response quoted in public",
 	})
 	errAssertionMalformed = row(Refusal{
-		Name: "malformed-assertion", Code: 50027, OAuth: "invalid_request", Status: http.StatusBadRequest, Fidelity: edge.Faithful,
+		Name: "malformed-assertion", Code: 50027, OAuth: "invalid_request", Status: http.StatusBadRequest, Fidelity: edge.Approximate,
 		Text:   "JWT token is invalid or malformed.",
 		Source: "panva/openid-client#348; the error name is inferred from AADSTS5002730",
 	})

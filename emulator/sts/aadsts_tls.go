@@ -13,12 +13,12 @@ const attestationCodes = "MSAL.NET docs/msi_v2/msiv2_revocation_spec.md"
 // verified here, are for fault rules: MSAL.NET gets itself another certificate.
 var (
 	errNoClientCertificate = row(Refusal{
-		Name: "no-client-certificate", Code: 392200, OAuth: "invalid_request", Status: http.StatusBadRequest, Fidelity: edge.Faithful,
+		Name: "no-client-certificate", Code: 392200, OAuth: "invalid_request", Status: http.StatusBadRequest, Fidelity: edge.Approximate,
 		Text:   "Client certificate is missing from the request.",
 		Source: "MSAL.NET, MockHelpers.cs of its tests in 2024; the status is inferred",
 	})
 	errClientCertificateTime = row(Refusal{
-		Name: "client-certificate-time", Code: 392204, OAuth: "invalid_client", Status: http.StatusUnauthorized, Fidelity: edge.Faithful,
+		Name: "client-certificate-time", Code: 392204, OAuth: "invalid_client", Status: http.StatusUnauthorized, Fidelity: edge.Approximate,
 		Text:   "The provided client certificate has expired.",
 		Source: "MSAL.NET, MockHelpers.cs of its tests in 2024; the status is inferred",
 	})
