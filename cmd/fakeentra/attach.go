@@ -43,6 +43,7 @@ type attached struct {
 	api   *control.Client
 	info  control.Info // of the beginning
 	ca    []byte
+	host  hostVariables // that its ready file tells
 
 	mu    sync.Mutex
 	names []string // emulated host names that are known by now
@@ -58,6 +59,7 @@ func (a *attachment) place(ctx context.Context) (place, error) {
 		if err != nil {
 			return place{}, err
 		}
+		s.host = r.hostVariables()
 		if s.plane.url = r.Control; r.Control == "" {
 			return place{}, failed("start \"fakeentra serve\" without --control \"\"", "the cloud of %s has no control plane, which --attach asks what there is", a.to)
 		}
@@ -77,9 +79,14 @@ func (a *attachment) place(ctx context.Context) (place, error) {
 	if s.info.Host == "" {
 		return place{}, failed("add one under hosts in its scenario, as in vm1: {source: imds}", "the cloud at %s has no host to run on", s.plane.url)
 	}
+	if len(s.host) == 0 && !slices.Contains([]fakeentra.Source{fakeentra.IMDS, fakeentra.NoSource}, s.source()) {
+		return place{}, failed("name its ready file instead, as in --attach up", "the host %s of the cloud at %s has variables of its own, which the control plane does not tell", s.info.Host, s.plane.url)
+	}
+	variables, endpoints := s.host.inSandbox(s.door("imds"))
 	return place{
-		world:   sandbox.World{Knows: s.knows, Serve: s.serve, CA: s.ca, Metadata: s.metadata()},
-		environ: s.environ, journal: s.journal, close: s.close, shared: true,
+		world:     sandbox.World{Knows: s.knows, Serve: s.serve, CA: s.ca, Metadata: s.source().HasMetadata(), Endpoints: endpoints},
+		variables: func() []string { return variables },
+		environ:   s.environ, journal: s.journal, close: s.close, shared: true,
 	}, nil
 }
 
@@ -96,10 +103,13 @@ func (s *attached) ask(ctx context.Context) (err error) {
 	return err
 }
 
-// metadata reports whether 169.254.169.254 answers on the host.
-func (s *attached) metadata() bool {
+// source is that of the host.
+func (s *attached) source() fakeentra.Source {
 	i := slices.IndexFunc(s.info.Hosts, func(h control.Host) bool { return h.Name == s.info.Host })
-	return i >= 0 && fakeentra.Source(s.info.Hosts[i].Source).HasMetadata()
+	if i < 0 {
+		return fakeentra.NoSource
+	}
+	return fakeentra.Source(s.info.Hosts[i].Source)
 }
 
 // knows asks again for names that it does not know: the cloud may have grown.
@@ -123,12 +133,7 @@ func (s *attached) knows(hostname string) bool {
 func (s *attached) serve(ctx context.Context, https, http net.Listener) error {
 	var doors sync.WaitGroup
 	for door, l := range map[string]net.Listener{"https": https, "imds": http} {
-		doors.Go(func() {
-			sandbox.Relay(ctx, l, func(ctx context.Context) (net.Conn, error) {
-				var d net.Dialer
-				return d.DialContext(ctx, "tcp", s.door(door))
-			})
-		})
+		doors.Go(func() { _ = relayTo(s.door(door))(ctx, l) })
 	}
 	doors.Wait()
 	return nil
@@ -160,7 +165,7 @@ func (s *attached) environ() (_ []string, err error) {
 	if err != nil {
 		return nil, failed(hint, "%v", err)
 	}
-	return fakeentra.Doors{Proxy: "http://" + s.door("proxy")}.Extend(os.Environ(), files), nil
+	return append(fakeentra.Doors{Proxy: "http://" + s.door("proxy")}.Extend(os.Environ(), files), s.host...), nil
 }
 
 // journal returns what was asked of the host since the beginning. A cloud that

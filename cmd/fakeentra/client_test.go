@@ -56,6 +56,10 @@ func ask(hc *http.Client, args []string) error {
 		}
 		fmt.Println(resp.StatusCode)
 		return resp.Body.Close()
+	case args[0] == "endpoint":
+		at, err := askEndpoint(hc)
+		fmt.Println(at)
+		return err
 	case args[0] == "cat":
 		_, err := io.Copy(os.Stdout, os.Stdin)
 		return err

@@ -20,15 +20,18 @@ import (
 // A way leads a command to the cloud. Its name is a mode.
 type way struct {
 	name string
-	run  func(context.Context, sandbox.World, sandbox.Command) (sandbox.Result, error)
+	run  entry
 }
+
+// An entry runs a command in a world, to its end.
+type entry func(context.Context, sandbox.World, sandbox.Command) (sandbox.Result, error)
 
 // auto stands for the first mode that this machine permits.
 const auto = "auto"
 
 // ways returns all there are, the most complete one first.
 func (s *sandboxed) ways(p place) []way {
-	return []way{{"netns", sandbox.Netns}, {"notify", sandbox.Notify}, {"proxy", s.proxied(p)}}
+	return []way{{"netns", mounted(p)}, {"notify", unmounted(p, sandbox.Notify)}, {"proxy", s.proxied(p)}}
 }
 
 // modeNames are what --mode can be.
@@ -86,15 +89,24 @@ func (s *sandboxed) check() error {
 	return s.egress.check()
 }
 
+// checkEndpoints refuses ports that belong to the host.
+func (s *sandboxed) checkEndpoints(endpoints []sandbox.Endpoint) error {
+	for _, e := range endpoints {
+		for flag, ports := range map[string][]int{"--forward": s.forward, "--publish": s.publish} {
+			if slices.Contains(ports, e.Port) {
+				return usage("take another port", "%s has %d, at which the host has its managed identity endpoint", flag, e.Port)
+			}
+		}
+	}
+	return nil
+}
+
 // enter runs a command in the mode that was asked for, or in the first one that
 // this machine permits.
 func (s *sandboxed) enter(ctx context.Context, w io.Writer, p place, c sandbox.Command) (sandbox.Result, error) {
 	c.Forward, c.Publish = s.forward, s.publish
 	c.Egress, c.Dial = s.egress.hosts, s.egress.dial
 	c.Env = s.inherited()
-	if p.variables != nil {
-		c.Env = append(c.Env, p.variables()...)
-	}
 	c.Environ = func(ca, bundle string) []string {
 		return fakeentra.Doors{}.Environ(fakeentra.Certificates{CA: ca, Bundle: bundle})
 	}
@@ -130,10 +142,35 @@ func (s *sandboxed) say(w io.Writer, mode string, err error) {
 	}
 }
 
+// mounted returns the mode in which a command has a file system of its own, with
+// what Azure mounts on the host.
+func mounted(p place) entry {
+	if p.mount == nil {
+		return unmounted(p, sandbox.Netns)
+	}
+	return func(ctx context.Context, w sandbox.World, c sandbox.Command) (sandbox.Result, error) {
+		variables, unmount, err := p.mount(&w)
+		if err != nil {
+			return sandbox.Result{}, err
+		}
+		defer unmount()
+		c.Env = slices.Concat(c.Env, variables)
+		return sandbox.Netns(ctx, w, c)
+	}
+}
+
+// unmounted returns a mode in which files are where they are on this machine.
+func unmounted(p place, enter entry) entry {
+	return func(ctx context.Context, w sandbox.World, c sandbox.Command) (sandbox.Result, error) {
+		c.Env = slices.Concat(c.Env, p.variables())
+		return enter(ctx, w, c)
+	}
+}
+
 // proxied returns the mode that works on every system: variables lead the
 // command to a proxy, and nothing but its own good will keeps it there. Its
 // network is that of the machine, so there are no ports to connect.
-func (s *sandboxed) proxied(p place) func(context.Context, sandbox.World, sandbox.Command) (sandbox.Result, error) {
+func (s *sandboxed) proxied(p place) entry {
 	return func(_ context.Context, _ sandbox.World, c sandbox.Command) (sandbox.Result, error) {
 		env, err := p.environ()
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"strconv"
 
 	"github.com/fakeentra/fakeentra"
 	"github.com/fakeentra/fakeentra/emulator/journal"
@@ -18,6 +19,10 @@ type place struct {
 	environ func() ([]string, error)
 	// variables are those of the host, for a command in a sandbox.
 	variables func() []string
+	// mount shows in a world what Azure mounts on the host, for a sandbox that can
+	// do so, and returns the variables of the host there. It is nil if there is
+	// nothing of the kind.
+	mount func(*sandbox.World) (variables []string, unmount func(), err error)
 	// journal returns what the command asked for, when it has ended.
 	journal func() (journal.Log, error)
 	close   func() error // may be called twice
@@ -26,23 +31,26 @@ type place struct {
 
 // placeIn is a host of a cloud of this process.
 func placeIn(cloud *fakeentra.Cloud, host string) place {
+	h := cloud.Host(host)
 	return place{
 		world: sandbox.World{
 			Knows: cloud.Knows,
 			Serve: func(ctx context.Context, https, http net.Listener) error {
 				return cloud.ServeOn(ctx, host, https, http)
 			},
-			CA:       cloud.CAPEM(),
-			Metadata: cloud.Host(host).Source().HasMetadata(),
+			CA:        cloud.CAPEM(),
+			Metadata:  h.Source().HasMetadata(),
+			Endpoints: endpoints(cloud, h),
 		},
 		environ: func() ([]string, error) {
 			_, err := cloud.CertificateFiles() // else the next line panics
 			if err != nil {
 				return nil, err
 			}
-			return cloud.Host(host).Environ(), nil
+			return h.Environ(), nil
 		},
-		variables: func() []string { return sandboxVariables(cloud.Host(host)) },
+		variables: h.SandboxVariables,
+		mount:     mounts{cloud, h}.show,
 		journal: func() (journal.Log, error) {
 			err := cloud.Close() // what is in flight belongs to it
 			return cloud.Journal(), err
@@ -51,13 +59,24 @@ func placeIn(cloud *fakeentra.Cloud, host string) place {
 	}
 }
 
-// sandboxVariables are those of a pod or a CI job.
-func sandboxVariables(h *fakeentra.Host) []string {
-	switch h.Source() {
-	case fakeentra.AKS, fakeentra.GitHub, fakeentra.AzurePipelines:
-		return h.SandboxVariables()
+// endpoints is the managed identity endpoint of a host, unless it is
+// 169.254.169.254, or there is none.
+func endpoints(cloud *fakeentra.Cloud, h *fakeentra.Host) []sandbox.Endpoint {
+	port, err := portOf(h.Endpoint())
+	if err != nil {
+		return nil
 	}
-	return nil
+	return []sandbox.Endpoint{{Port: port, Serve: func(ctx context.Context, l net.Listener) error {
+		return cloud.ServeEndpoint(ctx, h.Name(), l)
+	}}}
+}
+
+func portOf(authority string) (int, error) {
+	_, port, err := net.SplitHostPort(authority)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(port)
 }
 
 // place finds where a command is to run. The caller must close it.

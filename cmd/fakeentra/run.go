@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -47,6 +48,10 @@ When the command fails, what it asked for is written to standard error, with the
 reason for each answer, and then what it asked for outside the cloud: names and
 addresses or, in mode proxy, what it asked the proxy for.
 
+The managed identity endpoint of the host is where it is in Azure, or at a free
+port in mode proxy, and the variables that Azure sets there name it. In mode
+netns, key files of Azure Arc and tokens of pods are where they are in Azure.
+
 Exit codes: that of the command; 128 and the number of the signal that killed
 it; 127 if it was not found, 126 if it could not be executed, and 125 if
 fakeentra itself failed, or by --fail-on-leak.`,
@@ -86,7 +91,7 @@ func (r *runner) run(cmd *cobra.Command, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
-	if err := r.egress.checkEmulated(p.world.Knows); err != nil {
+	if err := cmp.Or(r.egress.checkEmulated(p.world.Knows), r.checkEndpoints(p.world.Endpoints)); err != nil {
 		return err
 	}
 	result, err := r.enter(cmd.Context(), stderr, p, sandbox.Command{Path: path, Args: args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr})

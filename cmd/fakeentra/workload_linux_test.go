@@ -30,3 +30,14 @@ func TestRunGivesPodsAndJobsTheirVariables(t *testing.T) {
 		}
 	}
 }
+
+// A pod has its token where the webhook mounts it.
+func TestRunMountsTheTokenOfAPod(t *testing.T) {
+	if !namespacesPermitted() {
+		without(t, "namespaces, which this machine forbids")
+	}
+	out, errs, err := runClient(t, "--mode", "netns", "--scenario", "aks", "--host", "bound-pod", "--", "sh", "-c", `echo "$AZURE_FEDERATED_TOKEN_FILE"; cut -c1-3 "$AZURE_FEDERATED_TOKEN_FILE"; head -1 /var/run/secrets/azure/wi/ca-cert/ca.crt`)
+	if want := "/var/run/secrets/azure/wi/token/azure-identity-token\neyJ\n-----BEGIN CERTIFICATE-----\n"; out != want || err != nil {
+		t.Errorf("%q, %v, want %q\n%s", out, err, want, errs)
+	}
+}

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -67,7 +68,14 @@ func TestNetnsShowsFoldersElsewhere(t *testing.T) {
 func TestNetnsShowsWhatChangesInAFolder(t *testing.T) {
 	needNetns(t)
 	folder := shown(t, "before")
-	cmd := sandboxed(t, order{Mode: "netns", Mounts: []Mount{{folder, "/run/sandbox-test"}}}, "sh", "-c", "echo ready; read line; cat /run/sandbox-test/name")
+	link := func(to string) error {
+		temporary := filepath.Join(folder, "..temporary")
+		return errors.Join(os.Symlink(to, temporary), os.Rename(temporary, filepath.Join(folder, "..data")))
+	}
+	if err := errors.Join(link("."), os.Symlink("..data/name", filepath.Join(folder, "token"))); err != nil {
+		t.Fatal(err)
+	}
+	cmd := sandboxed(t, order{Mode: "netns", Mounts: []Mount{{folder, "/run/sandbox-test"}}}, "sh", "-c", "cat /run/sandbox-test/token; read line; cat /run/sandbox-test/token")
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -80,14 +88,11 @@ func TestNetnsShowsWhatChangesInAFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	var text [64]byte
-	if n, err := out.Read(text[:]); err != nil || string(text[:n]) != "ready\n" {
+	if n, err := out.Read(text[:]); err != nil || string(text[:n]) != "before" {
 		t.Fatalf("%q, %v", text[:n], err)
 	}
-	next := filepath.Join(folder, "next")
-	if err := os.WriteFile(next, []byte("after"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(next, filepath.Join(folder, "name")); err != nil {
+	next := filepath.Join(folder, "..next")
+	if err := errors.Join(os.Mkdir(next, 0o755), os.WriteFile(filepath.Join(next, "name"), []byte("after"), 0o644), link("..next")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := in.Write([]byte("go\n")); err != nil {

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"net"
+	"os"
+
+	"github.com/fakeentra/fakeentra"
+	"github.com/fakeentra/fakeentra/internal/sandbox"
+)
+
+// keyFolder is where clients of Azure Arc look for key files (sources of all
+// SDKs). The agent's program, which they take for the sign of a machine in Arc, is
+// not shown: the variables that its installation sets come first for all of them.
+const keyFolder = "/var/opt/azcmagent/tokens"
+
+// mounts are what a host has in its file system.
+type mounts struct {
+	cloud *fakeentra.Cloud
+	host  *fakeentra.Host
+}
+
+// show adds them to a world.
+func (m mounts) show(w *sandbox.World) (variables []string, unmount func(), err error) {
+	unmount = func() {}
+	switch m.host.Source() {
+	case fakeentra.Arc:
+		unmount, err = m.showKeys(w)
+	case fakeentra.AKS:
+		err = m.showTokens(w)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return m.host.MountedVariables(), unmount, nil
+}
+
+// showTokens shows the service account token of a pod.
+func (m mounts) showTokens(w *sandbox.World) error {
+	if _, err := m.cloud.CertificateFiles(); err != nil { // else the next line panics
+		return err
+	}
+	for _, f := range m.host.Mounts() {
+		w.Mounts = append(w.Mounts, sandbox.Mount{Folder: f.Folder, SeenAs: f.SeenAs})
+	}
+	return nil
+}
+
+// showKeys has a temporary folder for the key files of Azure Arc. They go there
+// from when the sandbox stands: until then, another mode may be taken.
+func (m mounts) showKeys(w *sandbox.World) (remove func(), err error) {
+	folder, err := os.MkdirTemp("", "fakeentra-arc-")
+	if err != nil {
+		return nil, failed("set TMPDIR to one that can be written", "cannot make a temporary folder for the key files of Azure Arc: %v", cause(err))
+	}
+	w.Mounts = append(w.Mounts, sandbox.Mount{Folder: folder, SeenAs: keyFolder})
+	w.Endpoints = endpoints(m.cloud, m.host)
+	serve := w.Endpoints[0].Serve
+	w.Endpoints[0].Serve = func(ctx context.Context, l net.Listener) error {
+		m.host.ShowKeyFolder(folder, keyFolder)
+		return serve(ctx, l)
+	}
+	return func() { _ = os.RemoveAll(folder) }, nil // what is left is in the folder for temporary files
+}
