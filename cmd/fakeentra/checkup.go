@@ -58,7 +58,7 @@ func checkKey() checkup {
 	case kept.path == "":
 		c.Says, c.Mend = "cannot be kept", "make the state folder writable, or pass --fresh-keys"
 	case kept.pem == nil:
-		c.OK, c.Says = true, "none yet; the first start makes one"
+		c.OK, c.Says = true, "none yet"
 	default:
 		c.OK, c.Says = true, kept.path
 	}

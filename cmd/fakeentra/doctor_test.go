@@ -71,7 +71,7 @@ languages and tools
 
 machine
   state folder  STATE/fakeentra, which the first start makes
-  signing key   none yet; the first start makes one
+  signing key   none yet
   clock         2026-12-01T10:00:00Z
   served cloud  FAKEENTRA_CONTROL names none
 `

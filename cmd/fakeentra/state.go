@@ -45,16 +45,17 @@ func openKeyFile(fresh bool, warnings io.Writer) (keyFile, error) {
 		return keyFile{}, nil
 	}
 	folder, err := stateFolder()
-	path := filepath.Join(folder, "signing-key.pem")
-	var info os.FileInfo
-	if err == nil {
-		info, err = os.Stat(path)
+	if err != nil {
+		cannotKeep(warnings, "set it, or pass --fresh-keys to do without it", err)
+		return keyFile{}, nil
 	}
+	path := filepath.Join(folder, "signing-key.pem")
+	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return keyFile{path: path}, nil
 	case err != nil:
-		cannotKeep(warnings, err)
+		cannotKeep(warnings, writable, err)
 		return keyFile{}, nil
 	}
 	hint := "delete it, and the next start makes a new one"
@@ -81,13 +82,15 @@ func (k keyFile) keep(cloud *fakeentra.Cloud, warnings io.Writer) error {
 		return err
 	}
 	if err := writePrivately(k.path, pem); err != nil {
-		cannotKeep(warnings, err)
+		cannotKeep(warnings, writable, err)
 	}
 	return nil
 }
 
-func cannotKeep(warnings io.Writer, err error) {
-	warn(warnings, "make the folder writable, or pass --fresh-keys to do without it", "the signing key cannot be kept for the next start: %v", err)
+const writable = "make the folder writable, or pass --fresh-keys to do without it"
+
+func cannotKeep(warnings io.Writer, hint string, err error) {
+	warn(warnings, hint, "the signing key cannot be kept for the next start: %v", err)
 }
 
 // writePrivately replaces a file at once, so that nobody reads half of it, and

@@ -124,7 +124,7 @@ func TestAnUnknownHostIsRefusedAndJournaled(t *testing.T) {
 	if e.Op != "door.unknown-host" || e.Host != "vm1" || string(e.Request.Body) != "secret" || e.Decision.Code != "unknown_host" {
 		t.Errorf("entry = %+v", e)
 	}
-	if e.Decision.Why != "fakeentra: no emulated host login.example.com; known: "+known+". The client was not let through to the real host; correct the URL, add the host to the scenario, or, for a client of the same Go program, name it in WithPassthrough" {
+	if e.Decision.Why != "fakeentra: no emulated host login.example.com; known: "+known+". The client was not let through to the real host; correct the URL, add the host to the scenario, or permit the real one: --egress of fakeentra run, or WithPassthrough for a client of the same Go program" {
 		t.Errorf("why = %s", e.Decision.Why)
 	}
 	if diff := cmp.Diff([]journal.Fact{{Key: "host", Value: "login.example.com"}}, e.Facts); diff != "" {

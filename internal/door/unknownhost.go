@@ -22,7 +22,7 @@ func (s nowhere) Resolve(*edge.Request) *edge.Route { return &s.Routes()[0] }
 func (s nowhere) refuse(r *edge.Request) edge.Response {
 	r.Note("host", r.URL.Hostname())
 	r.Explain(unknownHost.Code, s.router.stranger(r.URL.Hostname())+
-		". The client was not let through to the real host; correct the URL, add the host to the scenario, or, for a client of the same Go program, name it in WithPassthrough")
+		". The client was not let through to the real host; correct the URL, add the host to the scenario, or permit the real one: --egress of fakeentra run, or WithPassthrough for a client of the same Go program")
 	return s.answer(r)
 }
 
