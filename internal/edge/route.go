@@ -12,7 +12,7 @@ import (
 type Operation func(*Request) Response
 
 // A Route ties a name, a shape and an operation together. The table of routes
-// is also what the README's list of endpoints is generated from.
+// is also what the table in docs/fidelity.md is generated from.
 type Route struct {
 	Op     journal.Op
 	Method string // several are separated by a space; empty means any
