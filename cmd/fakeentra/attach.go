@@ -27,8 +27,11 @@ func (a *attachment) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&a.to, "attach", "", "run the command in the cloud of a \"fakeentra serve\": its ready `FILE`, or the URL of its control plane")
 }
 
-// check refuses flags that only a cloud of one's own takes.
+// check refuses an empty name, and flags that only a cloud of one's own takes.
 func (a *attachment) check(cmd *cobra.Command) error {
+	if cmd.Flags().Changed("attach") && a.to == "" { // as by a variable that is not set
+		return usage("name the file of \"fakeentra serve --ready-file\", or the URL of its control plane", "--attach names no cloud")
+	}
 	for _, flag := range []string{"scenario", "host", "fresh-keys"} {
 		if a.to != "" && cmd.Flags().Changed(flag) {
 			return usage("pass it to \"fakeentra serve\"", "--%s is given, but the cloud of --attach has started already", flag)

@@ -253,7 +253,7 @@ func TestDoctorAsksNoOtherMachine(t *testing.T) {
 	if strings.Contains(stderr.String(), sandbox.ErrUnavailable.Error()) || runtime.GOOS != "linux" {
 		t.Skip(stderr.String())
 	}
-	if want := "fakeentra: fakeentra succeeded and asked for nothing\n"; err != nil || stderr.String() != want {
+	if want := "fakeentra: fakeentra succeeded and asked nothing of the cloud\n"; err != nil || stderr.String() != want {
 		t.Errorf("%v; standard error %q, want %q", err, stderr.String(), want)
 	}
 }

@@ -157,7 +157,7 @@ func transcribe(w io.Writer, name string, status int, log journal.Log, shared bo
 	}
 	text := log.String()
 	if text == "" {
-		_, _ = fmt.Fprintf(w, "fakeentra: %s %s and asked for nothing\n", name, end)
+		_, _ = fmt.Fprintf(w, "fakeentra: %s %s and asked nothing of the cloud\n", name, end)
 		return
 	}
 	what := "this is what it asked for"

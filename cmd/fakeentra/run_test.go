@@ -140,7 +140,7 @@ func testKilled(t *testing.T, mode string) {
 		if got, want := run.ProcessState.ExitCode(), 128+int(s); got != want {
 			t.Errorf("%v: exit code %d, want %d", s, got, want)
 		}
-		if want := fmt.Sprintf("fakeentra: sh failed with exit code %d and asked for nothing\n", 128+int(s)); stderr.String() != want {
+		if want := fmt.Sprintf("fakeentra: sh failed with exit code %d and asked nothing of the cloud\n", 128+int(s)); stderr.String() != want {
 			t.Errorf("%v: standard error %q, want %q", s, stderr.String(), want)
 		}
 	}
