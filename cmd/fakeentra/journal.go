@@ -1,9 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -47,6 +51,9 @@ asked, and why it was refused. Tokens and secrets are left out.`,
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), jsonLog(log))
 			}
+			if len(log.Entries) == 0 {
+				sayWhyEmpty(ctx, cmd.ErrOrStderr(), client, f)
+			}
 			_, err = io.WriteString(cmd.OutOrStdout(), log.String())
 			return err
 		},
@@ -58,6 +65,25 @@ asked, and why it was refused. Tokens and secrets are left out.`,
 	flags.BoolVar(&f.Refused, "refused", false, "show refusals only")
 	flags.BoolVar(&asJSON, "json", false, "print whole requests and answers as JSON")
 	return cmd
+}
+
+// sayWhyEmpty tells a cloud that was asked nothing from a filter that lets
+// nothing pass, perhaps by a slip of the keyboard.
+func sayWhyEmpty(ctx context.Context, w io.Writer, client *control.Client, f control.Filter) {
+	info, err := client.Info(ctx)
+	var hosts []string
+	for _, h := range info.Hosts {
+		hosts = append(hosts, h.Name)
+	}
+	switch {
+	case err != nil: // what was shown is true all the same
+	case f.Host != "" && !slices.Contains(hosts, f.Host):
+		complain(w, &failure{0, fmt.Sprintf("the cloud has no host %q", f.Host), "it has " + cmp.Or(strings.Join(hosts, ", "), "none")})
+	case info.Requests == 0:
+		complain(w, &failure{0, "the cloud was asked nothing yet", ""})
+	default:
+		complain(w, &failure{0, "the cloud was asked something, but nothing that fits", "fakeentra journal without flags shows all"})
+	}
 }
 
 // jsonLog has the form that the control plane gives to a log.
