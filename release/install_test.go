@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	mod "golang.org/x/mod/module"
+	"golang.org/x/mod/zip"
 )
 
 const module = "github.com/fakeentra/fakeentra"
@@ -30,7 +32,17 @@ func proxy(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	output(t, "git", "archive", "--format=zip", "--prefix="+module+"@v1.2.3/", "--output="+filepath.Join(versions, "v1.2.3.zip"), "HEAD")
+	archive, err := os.Create(filepath.Join(versions, "v1.2.3.zip"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// It leaves out modules of their own, such as that of an example.
+	if err := zip.CreateFromVCS(archive, mod.Version{Path: module, Version: "v1.2.3"}, output(t, "git", "rev-parse", "--show-toplevel"), "HEAD", ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := archive.Close(); err != nil {
+		t.Fatal(err)
+	}
 	return "file://" + filepath.ToSlash(folder)
 }
 
