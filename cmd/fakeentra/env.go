@@ -78,7 +78,7 @@ func (e *enver) run(cmd *cobra.Command) error {
 		if err != nil {
 			return err
 		}
-		change = lead(os.Environ(), r.Environ)
+		change = lead(os.Environ(), r.remembered(os.Environ()))
 	}
 	if options, ok := change.set[sh.lacks]; ok {
 		delete(change.set, sh.lacks)
@@ -179,8 +179,41 @@ func lead(env []string, added map[string]string) change {
 		}
 		c.set[name] = value
 	}
+	c.unset = slices.Compact(slices.Sorted(slices.Values(append(c.unset, rememberedIn(env)...))))
 	c.unset = slices.DeleteFunc(c.unset, func(name string) bool { _, ok := c.set[name]; return ok })
 	return c
+}
+
+// hostVariable names the variables that the host of a cloud has and the shell had
+// not, such as those of a CI job, so that they can be taken away without the
+// cloud.
+const hostVariable = "FAKEENTRA_HOST_VARIABLES"
+
+// remembered returns the variables that lead to a cloud, and which of them are
+// its host's.
+func (r ready) remembered(env []string) map[string]string {
+	had, before := variables(env), rememberedIn(env)
+	var names []string
+	for name, value := range variables(r.hostVariables()) {
+		if own, ok := had[name]; !ok || own != value || slices.Contains(before, name) {
+			names = append(names, name)
+		}
+	}
+	all := maps.Clone(r.Environ)
+	if slices.Sort(names); len(names) > 0 {
+		all[hostVariable] = strings.Join(names, " ")
+	}
+	return all
+}
+
+// rememberedIn returns the names that an earlier call remembered, and that of
+// the variable which holds them.
+func rememberedIn(env []string) []string {
+	names := strings.Fields(variables(env)[hostVariable])
+	if len(names) > 0 {
+		names = append(names, hostVariable)
+	}
+	return slices.DeleteFunc(names, func(name string) bool { return !isVariable(name) })
 }
 
 // takeAway returns what undoes every lead, and removes from env what leads past
@@ -195,7 +228,7 @@ func takeAway(env []string) change {
 			c.unset = append(c.unset, name)
 		}
 	}
-	c.unset = append(c.unset, controlVariable)
+	c.unset = append(append(c.unset, controlVariable), rememberedIn(env)...)
 	slices.Sort(c.unset)
 	c.unset = slices.Compact(c.unset)
 	return c
