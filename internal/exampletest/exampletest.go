@@ -100,7 +100,7 @@ func ListsBlobs(t *testing.T, modes []string, command ...string) {
 	fakeentra := Build(t, "cmd/fakeentra")
 	for _, mode := range modes {
 		t.Run(mode, func(t *testing.T) {
-			permitted(t, fakeentra, mode)
+			Permitted(t, fakeentra, mode)
 			stdout, stderr, err := run(t, fakeentra, mode, command...)
 			if err != nil {
 				t.Fatalf("%v: %v\n%s", command, err, stderr)
@@ -112,8 +112,8 @@ func ListsBlobs(t *testing.T, modes []string, command ...string) {
 	}
 }
 
-// permitted skips a test where the kernel or its configuration forbids a mode.
-func permitted(t *testing.T, fakeentra, mode string) {
+// Permitted skips a test where the kernel or its configuration forbids a mode.
+func Permitted(t *testing.T, fakeentra, mode string) {
 	t.Helper()
 	if _, stderr, err := run(t, fakeentra, mode, fakeentra, "version"); err != nil {
 		if os.Getenv(RequireAll) != "" {

@@ -21,7 +21,7 @@ func SignsIn(t *testing.T, modes, hosts []string, command ...string) {
 	fakeentra := Build(t, "cmd/fakeentra")
 	for _, mode := range modes {
 		t.Run(mode, func(t *testing.T) {
-			permitted(t, fakeentra, mode)
+			Permitted(t, fakeentra, mode)
 			for _, at := range hosts {
 				scenario, host, _ := strings.Cut(at, "/")
 				cmd := exec.CommandContext(t.Context(), fakeentra, append([]string{"run", "--mode", mode, "--scenario", scenario, "--host", host, "--"}, command...)...)
