@@ -32,7 +32,7 @@ type egress struct {
 const nowhere = "none"
 
 func (e *egress) flags(cmd *cobra.Command) {
-	cmd.Flags().StringSliceVar(&e.words, "egress", []string{nowhere}, "let the command reach a real `HOST`, at the ports 443 and 80, or at a port that it names, as in pypi.org,db.example.com:5432")
+	cmd.Flags().StringSliceVar(&e.words, "egress", []string{nowhere}, "let the command reach a real `HOST`, at the ports 443 and 80, or at a port that it names, as in api.example.com,db.example.com:5432")
 }
 
 // check understands the words. Hosts of Azure are refused: nothing that runs
@@ -59,7 +59,7 @@ func (e *egress) check() error {
 
 // splitEgress takes HOST or HOST:PORT apart.
 func splitEgress(word string) (host string, ports []int, err error) {
-	const hint = "for instance --egress pypi.org,files.pythonhosted.org"
+	const hint = "for instance --egress api.example.com,db.example.com:5432"
 	host, ports = word, []int{443, 80}
 	if i := strings.LastIndexByte(word, ':'); i >= 0 && isHostName(strings.ToLower(word[:i])) && !strings.Contains(word, "/") {
 		port, err := strconv.ParseUint(word[i+1:], 10, 16)

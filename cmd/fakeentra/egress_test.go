@@ -15,26 +15,26 @@ import (
 
 func TestEgressIsByNameAndNeverToAzure(t *testing.T) {
 	for words, want := range map[string]any{
-		"none":                     []sandbox.Egress(nil),
-		"pypi.org":                 []sandbox.Egress{{Host: "pypi.org", Port: 443}, {Host: "pypi.org", Port: 80}},
-		"PyPI.org.,db.example:1":   []sandbox.Egress{{Host: "pypi.org", Port: 443}, {Host: "pypi.org", Port: 80}, {Host: "db.example", Port: 1}},
-		"none,pypi.org":            "expected none, or the names of hosts",
-		"":                         "expected none, or the names of hosts",
-		"169.254.169.254":          "expected none, or the names of hosts",
-		"169.254.169.254:80":       "expected none, or the names of hosts",
-		"0xa9fea9fe":               "expected none, or the names of hosts",
-		"2852039166":               "expected none, or the names of hosts",
-		"[::1]:443":                "expected none, or the names of hosts",
-		"::1":                      "expected none, or the names of hosts",
-		"*.example.com":            "expected none, or the names of hosts",
-		"https://pypi.org":         "expected none, or the names of hosts",
-		"pypi.org:0":               "expected a port from 1 to 65535",
-		"pypi.org:https":           "expected a port from 1 to 65535",
-		"pypi.org:53":              "and not that of DNS",
-		"localhost:5432":           "which is no other host",
-		"a.localhost":              "which is no other host",
-		"Login.MicrosoftOnline.us": "a host of Azure",
-		"x.queue.core.windows.net": "a host of Azure",
+		"none":                          []sandbox.Egress(nil),
+		"api.example.com":               []sandbox.Egress{{Host: "api.example.com", Port: 443}, {Host: "api.example.com", Port: 80}},
+		"API.example.com.,db.example:1": []sandbox.Egress{{Host: "api.example.com", Port: 443}, {Host: "api.example.com", Port: 80}, {Host: "db.example", Port: 1}},
+		"none,api.example.com":          "expected none, or the names of hosts",
+		"":                              "expected none, or the names of hosts",
+		"169.254.169.254":               "expected none, or the names of hosts",
+		"169.254.169.254:80":            "expected none, or the names of hosts",
+		"0xa9fea9fe":                    "expected none, or the names of hosts",
+		"2852039166":                    "expected none, or the names of hosts",
+		"[::1]:443":                     "expected none, or the names of hosts",
+		"::1":                           "expected none, or the names of hosts",
+		"*.example.com":                 "expected none, or the names of hosts",
+		"https://api.example.com":       "expected none, or the names of hosts",
+		"api.example.com:0":             "expected a port from 1 to 65535",
+		"api.example.com:https":         "expected a port from 1 to 65535",
+		"api.example.com:53":            "and not that of DNS",
+		"localhost:5432":                "which is no other host",
+		"a.localhost":                   "which is no other host",
+		"Login.MicrosoftOnline.us":      "a host of Azure",
+		"x.queue.core.windows.net":      "a host of Azure",
 	} {
 		e := egress{words: strings.Split(words, ",")}
 		switch err := e.check(); want := want.(type) {
@@ -87,9 +87,9 @@ func TestEgressSaysOnceWhatItDidNotReach(t *testing.T) {
 }
 
 func TestEgressPassesProxiesBy(t *testing.T) {
-	e := egress{hosts: []sandbox.Egress{{Host: "pypi.org", Port: 443}, {Host: "pypi.org", Port: 80}, {Host: "db.example", Port: 5432}}}
+	e := egress{hosts: []sandbox.Egress{{Host: "api.example.com", Port: 443}, {Host: "api.example.com", Port: 80}, {Host: "db.example", Port: 5432}}}
 	got := e.pass([]string{"A=B", "NO_PROXY=localhost", "no_proxy=localhost", "JAVA_TOOL_OPTIONS=-Dhttp.nonProxyHosts=localhost|127.* -Dx"})
-	want := []string{"A=B", "NO_PROXY=localhost,pypi.org,db.example", "no_proxy=localhost,pypi.org,db.example", "JAVA_TOOL_OPTIONS=-Dhttp.nonProxyHosts=localhost|127.*|pypi.org|db.example -Dx"}
+	want := []string{"A=B", "NO_PROXY=localhost,api.example.com,db.example", "no_proxy=localhost,api.example.com,db.example", "JAVA_TOOL_OPTIONS=-Dhttp.nonProxyHosts=localhost|127.*|api.example.com|db.example -Dx"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("environment (-want +got):\n%s", diff)
 	}

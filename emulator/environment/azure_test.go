@@ -17,7 +17,7 @@ func TestHostsOfAzureAreThoseOfEveryCloud(t *testing.T) {
 		"xcore.windows.net":                    false,
 		"microsoft.com":                        false,
 		"login.microsoftonline.com.example":    false,
-		"pypi.org":                             false,
+		"api.example.com":                      false,
 		"":                                     false,
 	} {
 		if got := Azure(hostname); got != want {
