@@ -88,7 +88,7 @@ func (a *attachment) place(ctx context.Context) (place, error) {
 	variables, endpoints := s.host.inSandbox(s.door("imds"))
 	return place{
 		world:     sandbox.World{Knows: s.knows, Serve: s.serve, CA: s.ca, Metadata: s.source().HasMetadata(), Endpoints: endpoints},
-		variables: func() []string { return variables },
+		variables: func() ([]string, error) { return variables, nil },
 		environ:   s.environ, journal: s.journal, close: s.close, shared: true,
 	}, nil
 }

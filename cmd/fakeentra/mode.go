@@ -162,7 +162,11 @@ func mounted(p place) entry {
 // unmounted returns a mode in which files are where they are on this machine.
 func unmounted(p place, enter entry) entry {
 	return func(ctx context.Context, w sandbox.World, c sandbox.Command) (sandbox.Result, error) {
-		c.Env = slices.Concat(c.Env, p.variables())
+		variables, err := p.variables()
+		if err != nil {
+			return sandbox.Result{}, err
+		}
+		c.Env = slices.Concat(c.Env, variables)
 		return enter(ctx, w, c)
 	}
 }

@@ -35,9 +35,39 @@ func (m mounts) show(w *sandbox.World) (variables []string, unmount func(), err 
 	return m.host.MountedVariables(), unmount, nil
 }
 
+// variables are those of the host where its files are where they are on this
+// machine.
+func (m mounts) variables() ([]string, error) {
+	if err := m.checkTokens(); err != nil {
+		return nil, err
+	}
+	return m.host.SandboxVariables(), nil
+}
+
+// checkTokens fails where the token of a pod would have no place, which makes
+// the library panic.
+func (m mounts) checkTokens() error {
+	if m.host.Source() != fakeentra.AKS {
+		return nil
+	}
+	folder, err := temporaryFolder("the token of the pod")
+	if err != nil {
+		return err
+	}
+	return os.Remove(folder)
+}
+
+func temporaryFolder(what string) (string, error) {
+	folder, err := os.MkdirTemp("", "fakeentra-")
+	if err != nil {
+		return "", failed("set TMPDIR to one that can be written", "cannot make a temporary folder for %s: %v", what, err)
+	}
+	return folder, nil
+}
+
 // showTokens shows the service account token of a pod.
 func (m mounts) showTokens(w *sandbox.World) error {
-	if _, err := m.cloud.CertificateFiles(); err != nil { // else the next line panics
+	if err := m.checkTokens(); err != nil {
 		return err
 	}
 	for _, f := range m.host.Mounts() {
@@ -49,9 +79,9 @@ func (m mounts) showTokens(w *sandbox.World) error {
 // showKeys has a temporary folder for the key files of Azure Arc. They go there
 // from when the sandbox stands: until then, another mode may be taken.
 func (m mounts) showKeys(w *sandbox.World) (remove func(), err error) {
-	folder, err := os.MkdirTemp("", "fakeentra-arc-")
+	folder, err := temporaryFolder("the key files of Azure Arc")
 	if err != nil {
-		return nil, failed("set TMPDIR to one that can be written", "cannot make a temporary folder for the key files of Azure Arc: %v", cause(err))
+		return nil, err
 	}
 	w.Mounts = append(w.Mounts, sandbox.Mount{Folder: folder, SeenAs: keyFolder})
 	w.Endpoints = endpoints(m.cloud, m.host)

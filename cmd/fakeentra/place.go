@@ -18,7 +18,7 @@ type place struct {
 	// environ is that of a command in mode proxy, and made when it is asked for.
 	environ func() ([]string, error)
 	// variables are those of the host, for a command in a sandbox.
-	variables func() []string
+	variables func() ([]string, error)
 	// mount shows in a world what Azure mounts on the host, for a sandbox that can
 	// do so, and returns the variables of the host there. It is nil if there is
 	// nothing of the kind.
@@ -49,7 +49,7 @@ func placeIn(cloud *fakeentra.Cloud, host string) place {
 			}
 			return h.Environ(), nil
 		},
-		variables: h.SandboxVariables,
+		variables: mounts{cloud, h}.variables,
 		mount:     mounts{cloud, h}.show,
 		journal: func() (journal.Log, error) {
 			err := cloud.Close() // what is in flight belongs to it

@@ -192,6 +192,9 @@ func (s *server) announce(cmd *cobra.Command, cloud *fakeentra.Cloud, r ready) e
 	}
 	r.exports = r.Doors.Environ(fakeentra.Certificates{CA: r.CA, Bundle: r.Bundle, TrustStore: r.TrustStore, NodeProxy: r.NodeProxy})
 	if r.Host != "" && (r.IMDS != "" || cloud.Host(r.Host).Endpoint() == "") {
+		if err := (mounts{cloud, cloud.Host(r.Host)}).checkTokens(); err != nil {
+			return err
+		}
 		r.exports = append(r.exports, cloud.Host(r.Host).VariablesAt(r.IMDS)...)
 	}
 	if r.Control != "" {

@@ -41,3 +41,34 @@ func TestRunMountsTheTokenOfAPod(t *testing.T) {
 		t.Errorf("%q, %v, want %q\n%s", out, err, want, errs)
 	}
 }
+
+// A folder that is not there is no reason to panic.
+func TestRunSaysThatPodsNeedATemporaryFolder(t *testing.T) {
+	inEachMode(t, func(t *testing.T, mode string) {
+		for what, args := range map[string][]string{"the token of the pod": {"--scenario", "aks", "--host", "exporter-pod"}, "the key files of Azure Arc": {"--scenario", everySource, "--host", "server"}} {
+			cmd := exec.CommandContext(t.Context(), "fakeentra", append(append([]string{"run", "--mode", mode}, args...), "--", "true")...)
+			cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+t.TempDir(), "TMPDIR=/nope")
+			out, err := cmd.CombinedOutput()
+			if mode == "proxy" {
+				what = "the certificates"
+			}
+			want := "fakeentra: cannot make a temporary folder for " + what + ": stat /nope: no such file or directory\nhint: set TMPDIR to one that can be written\n"
+			if mode == "notify" && what == "the key files of Azure Arc" || mode == "auto" && !namespacesPermitted() {
+				continue // it makes none
+			}
+			if string(out) != want || err == nil {
+				t.Errorf("%s: %q, %v, want %q", what, out, err, want)
+			}
+		}
+	})
+}
+
+func TestServeSaysThatPodsNeedATemporaryFolder(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "fakeentra", "serve", "--scenario", "aks", "--host", "exporter-pod")
+	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+t.TempDir(), "TMPDIR=/nope")
+	out, err := cmd.CombinedOutput()
+	want := "fakeentra: cannot make a temporary folder for the token of the pod: stat /nope: no such file or directory\nhint: set TMPDIR to one that can be written\n"
+	if !strings.HasSuffix(string(out), want) || err == nil {
+		t.Errorf("%q, %v, want %q at its end", out, err, want)
+	}
+}
