@@ -40,31 +40,31 @@ func (v hostVariables) inSandbox(door string) ([]string, []sandbox.Endpoint) {
 	endpoints := map[int]sandbox.Endpoint{}
 	for _, entry := range v {
 		name, value, _ := strings.Cut(entry, "=")
+		all = append(all, entry)
 		u, err := url.Parse(value)
-		port := 0
-		if err == nil {
-			port, _ = strconv.Atoi(u.Port())
+		if err != nil {
+			continue
 		}
-		if to := destination(u, door); port != 0 && to != "" {
+		port, err := strconv.Atoi(u.Port())
+		if to := destination(u, door); err == nil && to != "" {
 			endpoints[port] = sandbox.Endpoint{Port: port, Serve: relayTo(to)}
 			u.Host = net.JoinHostPort("127.0.0.1", u.Port())
-			entry = name + "=" + u.String()
+			all[len(all)-1] = name + "=" + u.String()
 		}
-		all = append(all, entry)
 	}
 	return all, slices.Collect(maps.Values(endpoints))
 }
 
 // destination returns the address to connect to for a URL, or nothing if it does
-// not lead to a listener of the cloud.
+// not lead to a listener of the cloud. One on all addresses of a machine is told
+// as one on its loopback.
 func destination(u *url.URL, door string) string {
-	if u == nil {
-		return ""
-	}
-	if _, port, _ := net.SplitHostPort(door); port == u.Port() {
+	ip, err := netip.ParseAddr(u.Hostname())
+	here := u.Hostname() == "localhost" || err == nil && (ip.IsLoopback() || ip.IsUnspecified())
+	switch _, port, _ := net.SplitHostPort(door); {
+	case u.Host == door, here && u.Port() == port:
 		return door
-	}
-	if ip, err := netip.ParseAddr(u.Hostname()); u.Hostname() == "localhost" || err == nil && ip.IsLoopback() {
+	case here:
 		return u.Host
 	}
 	return ""
