@@ -21,7 +21,7 @@ import (
 func install(t *testing.T, programs map[string]string) {
 	t.Helper()
 	if runtime.GOOS == "windows" {
-		t.Skip("there is no sh")
+		t.Skip("did without sh; to have it: install it with the system's packages")
 	}
 	folder := t.TempDir()
 	t.Setenv("PATH", folder)
