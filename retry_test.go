@@ -96,7 +96,7 @@ func capped(d time.Duration) [2]time.Duration { return [2]time.Duration{d * 8 / 
 // within reports whether waits are those that were wanted, or the first of them
 // if a success may have come before the last.
 func within(waits []time.Duration, want [][2]time.Duration, early bool) bool {
-	if len(waits) != len(want) && !(early && len(waits) < len(want)) {
+	if len(waits) > len(want) || len(waits) < len(want) && !early {
 		return false
 	}
 	for i, d := range waits {
