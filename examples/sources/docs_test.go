@@ -2,6 +2,8 @@ package sources
 
 import (
 	"strings"
+
+	"github.com/fakeentra/fakeentra/internal/exampletest"
 )
 
 // findings are what docs/sources.md says of an SDK.
@@ -44,13 +46,13 @@ func rewrite(document string, found map[string]findings) string {
 		b.WriteString(" " + p.name + " |")
 	}
 	b.WriteString("\n" + strings.Repeat("|---", len(places)+2) + "|\n")
-	for _, s := range sdks {
-		b.WriteString(found[s.name].row)
+	for _, s := range exampletest.SDKs {
+		b.WriteString(found[s.Name].row)
 	}
 	b.WriteString(remainder)
-	for _, s := range sdks {
-		if notes := found[s.name].notes; notes != "" {
-			b.WriteString("\n### " + s.name + "\n\n" + notes)
+	for _, s := range exampletest.SDKs {
+		if notes := found[s.Name].notes; notes != "" {
+			b.WriteString("\n### " + s.Name + "\n\n" + notes)
 		}
 	}
 	return b.String() + end + after

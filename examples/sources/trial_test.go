@@ -9,13 +9,16 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/fakeentra/fakeentra/internal/exampletest"
 )
 
 // A trial is an SDK at a place.
 type trial struct {
-	sdk
+	exampletest.SDK
 	place
-	fakeentra, folder string
+	fakeentra string
+	command   []string
 }
 
 // run returns what works, in one word for the table, and what is to say of the
@@ -41,7 +44,7 @@ func (r trial) run(t *testing.T) (cell, notes string) {
 		}
 	}
 	for _, g := range groups {
-		notes += fmt.Sprintf("- `%s`, %s: %s\n", r.place.name, strings.Join(g.namings, ", "), g.text)
+		notes += fmt.Sprintf("- `%s`, %s: %s\n", r.name, strings.Join(g.namings, ", "), g.text)
 	}
 	if cell == "" {
 		cell = "-"
@@ -61,7 +64,7 @@ func (r trial) judge(n naming, outcome, identity string) (letter, text string) {
 	refused := strings.Contains(outcome, "AADSTS700213")
 	switch {
 	case identity == "":
-		return "", "“" + shortened(outcome) + "”"
+		return "", "“" + exampletest.Shortened(outcome) + "”"
 	case n.identity == "" && identity == r.own() && refused == (r.resource == ""), n.identity == identity && outcome == "ok":
 		return n.letter, ""
 	case n.identity == "" && identity == "by-client-id" && outcome == "ok":
@@ -75,14 +78,14 @@ func (r trial) judge(n naming, outcome, identity string) (letter, text string) {
 // signIn is run where there is no managed identity.
 func (r trial) signIn(t *testing.T) (cell, notes string) {
 	word, cell := "file", "assertion"
-	if r.credentials && r.known {
+	if r.Credentials && r.known {
 		word, cell = "workload", "credential"
 	}
 	outcomes, requests := r.execute(t, []string{word})
-	if outcomes[0] == "ok" && len(requests.exchanges) == 1 && strings.Contains(requests.exchanges[0], " credential="+r.place.name+" ") {
+	if outcomes[0] == "ok" && len(requests.exchanges) == 1 && strings.Contains(requests.exchanges[0], " credential="+r.name+" ") {
 		return cell, ""
 	}
-	return "-", fmt.Sprintf("- `%s`: “%s”\n", r.place.name, shortened(outcomes[0]))
+	return "-", fmt.Sprintf("- `%s`: “%s”\n", r.name, exampletest.Shortened(outcomes[0]))
 }
 
 // execute runs the program, and returns what came of each word.
@@ -92,12 +95,12 @@ func (r trial) execute(t *testing.T, words []string) ([]string, requests) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"run", "--mode", "netns", "--transcript", "--scenario", scenario, "--host", r.place.name, "--"}
+	args := []string{"run", "--mode", "netns", "--transcript", "--scenario", scenario, "--host", r.name, "--"}
 	if r.fetch != "" {
 		args = append(args, "sh", "-c", "("+r.fetch+`) >"$ASSERTION_FILE" && exec "$@"`, "sh")
 	}
 	cmd := exec.CommandContext(t.Context(), r.fakeentra, append(append(args, r.command...), words...)...)
-	cmd.Dir = r.folder
+	cmd.Dir = r.Folder(t)
 	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+t.TempDir(), "ASSERTION_FILE="+filepath.Join(t.TempDir(), "assertion"),
 		"PYTHONHASHSEED=0") // errors list sets
 	if r.resource != "" {
@@ -106,18 +109,18 @@ func (r trial) execute(t *testing.T, words []string) ([]string, requests) {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
-		t.Fatalf("%s: %v\n%s", r.place.name, err, stderr.String())
+		t.Fatalf("%s: %v\n%s", r.name, err, stderr.String())
 	}
 	var outcomes []string
 	for i, line := range strings.Split(strings.TrimSuffix(stdout.String(), "\n"), "\n") {
 		word, outcome, ok := strings.Cut(line, "\t")
 		if !ok || i >= len(words) || word != words[i] {
-			t.Fatalf("%s: %q is not about %q\n%s", r.place.name, line, words, stderr.String())
+			t.Fatalf("%s: %q is not about %q\n%s", r.name, line, words, stderr.String())
 		}
 		outcomes = append(outcomes, outcome)
 	}
 	if len(outcomes) != len(words) {
-		t.Fatalf("%s: %d outcomes of %q\n%s", r.place.name, len(outcomes), words, stderr.String())
+		t.Fatalf("%s: %d outcomes of %q\n%s", r.name, len(outcomes), words, stderr.String())
 	}
 	return outcomes, requestsIn(stderr.String())
 }
@@ -168,20 +171,4 @@ func (r *requests) identity(outcome string, tokenOnly bool) string {
 		return "nobody"
 	}
 	return r.tokens[m[1]]
-}
-
-var (
-	exceptions = regexp.MustCompile(`^([\w.]+Exception: )+`)
-	variable   = regexp.MustCompile(`[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|/subscriptions/\S+|0x[0-9a-f]+|\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\dZ?`)
-)
-
-// shortened leaves out of an error what differs from run to run, and all behind
-// the first 160 letters.
-func shortened(text string) string {
-	const enough = 160
-	text = variable.ReplaceAllString(exceptions.ReplaceAllString(text, ""), "…")
-	if letters := []rune(text); len(letters) > enough {
-		text = string(letters[:enough]) + "…"
-	}
-	return strings.NewReplacer("|", `\|`, "<", "&lt;", "`", "'", "*", `\*`, "_", `\_`).Replace(text)
 }
