@@ -59,6 +59,10 @@ func FuzzAppService(f *testing.F) {
 	fuzzEndpoint(f, AppService, "/msi/token", ownSecret, "X-Identity-Header", "Secret")
 }
 
+func FuzzFunctions(f *testing.F) {
+	fuzzEndpoint(f, Functions, "/msi/token", ownSecret, "X-Identity-Header", "Secret")
+}
+
 func FuzzContainerApps(f *testing.F) {
 	fuzzEndpoint(f, ContainerApps, "/msi/token", ownSecret, "X-Identity-Header", "Secret")
 }

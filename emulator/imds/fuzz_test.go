@@ -50,3 +50,34 @@ func FuzzTokenRequest(f *testing.F) {
 		}
 	})
 }
+
+// Whatever is asked of the rest of IMDS, it answers in JSON, or in text where a
+// query may ask for that, and says why it refuses.
+func FuzzMetadata(f *testing.F) {
+	for _, seed := range []struct{ method, path, query string }{
+		{"GET", "/metadata/instance", "api-version=2021-02-01"},
+		{"GET", "/metadata/instance/compute/tagsList/0/value", "api-version=2025-04-07&format=text"},
+		{"GET", "/metadata/instance/network/interface/-1//ipv4/", "api-version=2017-03-01&format=TEXT"},
+		{"GET", "/METADATA/attested/document", "api-version=2018-10-01&nonce=1234567890"},
+		{"POST", "/metadata/scheduledevents", "api-version=2020-07-01"},
+		{"GET", "/metadata/loadbalancer", "api-version=2020-10-01&a=1&a=2"},
+		{"GET", "/metadata/identity/getplatformmetadata", "cred-api-version=2.0&mi_res_id=%2F"},
+		{"PUT", "/metadata/versions/%2e%2e", "%"},
+		{"", "", ""},
+	} {
+		f.Add(seed.method, seed.path, seed.query)
+	}
+	w := credentialWorld(f)
+	w.edge.Journal = journal.New(journal.Limits{Entries: 1})
+	f.Fuzz(func(t *testing.T, method, path, query string) {
+		in := &http.Request{Method: method, Header: http.Header{"Metadata": {"true"}}, URL: &url.URL{Scheme: "http", Host: "169.254.169.254", Path: path, RawQuery: query}}
+		resp, err := w.edge.Serve(w.Service, edge.Caller{Host: "modern"}, in)
+		text := resp.Status == http.StatusOK && resp.Header.Get("Content-Type") == "text/plain; charset=utf-8"
+		if err != nil || !text && !json.Valid(resp.Body) {
+			t.Fatalf("%s %s?%s: %d %q, %v", method, path, query, resp.Status, resp.Body, err)
+		}
+		if why := w.last().Decision.Why; resp.Status != http.StatusOK && (why == "" || resp.Status >= 500) {
+			t.Fatalf("%s %s?%s: %d %s: %s", method, path, query, resp.Status, resp.Body, why)
+		}
+	})
+}
