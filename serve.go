@@ -1,6 +1,7 @@
 package fakeentra
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -128,6 +129,7 @@ type serving struct {
 	listeners []net.Listener
 	serve     []func(context.Context) error
 	errs      chan error
+	others    otherDoors
 }
 
 func (s *serving) listen(what, address, scheme string, open func(net.Listener) (func(context.Context) error, error)) (string, error) {
@@ -171,6 +173,7 @@ func (s *serving) abandon() {
 }
 
 func (s *serving) run(ctx context.Context, cancel context.CancelFunc, ready func(Doors)) error {
+	s.others.begin(ctx, cancel)
 	for _, serve := range s.serve {
 		go func() { s.errs <- serve(ctx) }()
 	}
@@ -187,7 +190,7 @@ func (s *serving) run(ctx context.Context, cancel context.CancelFunc, ready func
 		}
 		cancel() // when one door fails, the others close
 	}
-	return first
+	return cmp.Or(first, s.others.end())
 }
 
 func (s *serving) https(l net.Listener) (func(context.Context) error, error) {

@@ -127,6 +127,42 @@ func TestTheControlPlane(t *testing.T) {
 	}
 }
 
+// A cloud is served for one host, and opens doors for others when it is asked to.
+func TestTheControlPlaneOpensDoorsForOtherHosts(t *testing.T) {
+	w := newWorld(t)
+	w.AddHost("web", fakeentra.AppService).Assign(w.contoso.AddSystemAssignedIdentity("web"))
+	doors := serve(t, w.Cloud)
+	client := control.NewClient(doors.Control, nil)
+	web, err := client.OpenDoors(t.Context(), "web")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind, url := range map[string]string{"https": doors.HTTPS, "imds": doors.IMDS, "proxy": doors.Proxy} {
+		if other := web.Doors[kind]; (other == "") != (url == "") || url != "" && other == url {
+			t.Errorf("the door %s is at %q for web, and at %q for vm1", kind, other, url)
+		}
+	}
+	again, err := client.OpenDoors(t.Context(), "web")
+	if diff := cmp.Diff(web, again); diff != "" || err != nil {
+		t.Errorf("asked again: %v (-want +got):\n%s", err, diff)
+	}
+	c := w.plain()
+	c.http = &http.Client{}
+	if status, _, body := c.do(t, "GET", value(web.Variables, "IDENTITY_ENDPOINT")+"?api-version=2019-08-01&resource=https://storage.azure.com", "", "", "X-Identity-Header", value(web.Variables, "IDENTITY_HEADER")); status != 200 {
+		t.Errorf("the endpoint of web: %d %s", status, body)
+	}
+	if got := len(w.Journal().Of("appservice.token").From("web").Entries); got != 1 {
+		t.Errorf("%d requests from web, want 1\n%s", got, w.Journal())
+	}
+	own, err := client.OpenDoors(t.Context(), "vm1")
+	if err != nil || own.Doors["imds"] != doors.IMDS || own.Doors["control"] != doors.Control || own.Variables != nil {
+		t.Errorf("the doors of vm1: %+v, %v; want %+v", own, err, doors)
+	}
+	if _, err := client.OpenDoors(t.Context(), "wbe"); err == nil || !strings.Contains(err.Error(), `there is no host "wbe"; there are: vm1, web`) {
+		t.Errorf("doors of a host that is not there: %v", err)
+	}
+}
+
 func TestServeRefusesWhatItCannotListenOn(t *testing.T) {
 	w := newWorld(t)
 	taken, err := net.Listen("tcp", "127.0.0.1:0")

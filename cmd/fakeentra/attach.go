@@ -21,7 +21,7 @@ import (
 )
 
 // An attachment is what run is told about a cloud that is served.
-type attachment struct{ to string }
+type attachment struct{ to, host string }
 
 func (a *attachment) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&a.to, "attach", "", "run the command in the cloud of a \"fakeentra serve\": its ready `FILE`, or the URL of its control plane")
@@ -32,7 +32,7 @@ func (a *attachment) check(cmd *cobra.Command) error {
 	if cmd.Flags().Changed("attach") && a.to == "" { // as by a variable that is not set
 		return usage("name the file of \"fakeentra serve --ready-file\", or the URL of its control plane", "--attach names no cloud")
 	}
-	for _, flag := range []string{"scenario", "host", "fresh-keys"} {
+	for _, flag := range []string{"scenario", "fresh-keys"} {
 		if a.to != "" && cmd.Flags().Changed(flag) {
 			return usage("pass it to \"fakeentra serve\"", "--%s is given, but the cloud of --attach has started already", flag)
 		}
@@ -55,7 +55,7 @@ type attached struct {
 }
 
 // place finds the cloud and asks it what it is made of.
-func (a *attachment) place(ctx context.Context) (place, error) {
+func (a attachment) place(ctx context.Context) (place, error) {
 	s := &attached{plane: plane{url: a.to, timeout: 10 * time.Second}}
 	if !strings.Contains(a.to, "://") {
 		r, err := (&enver{readyFile: a.to}).ready()
@@ -71,7 +71,11 @@ func (a *attachment) place(ctx context.Context) (place, error) {
 	if s.api, err = s.plane.client(); err != nil {
 		return place{}, err
 	}
-	if err := s.ask(ctx); err != nil {
+	err = s.ask(ctx)
+	if err == nil {
+		err = s.move(ctx, a.host)
+	}
+	if err != nil {
 		return place{}, s.plane.explain(err)
 	}
 	for _, name := range []string{"https", "imds", "proxy"} {
@@ -82,8 +86,8 @@ func (a *attachment) place(ctx context.Context) (place, error) {
 	if s.info.Host == "" {
 		return place{}, failed("add one under hosts in its scenario, as in vm1: {source: imds}", "the cloud at %s has no host to run on", s.plane.url)
 	}
-	if len(s.host) == 0 && !slices.Contains([]fakeentra.Source{fakeentra.IMDS, fakeentra.NoSource}, s.source()) {
-		return place{}, failed("name its ready file instead, as in --attach up", "the host %s of the cloud at %s has variables of its own, which the control plane does not tell", s.info.Host, s.plane.url)
+	if a.host == "" && len(s.host) == 0 && !slices.Contains([]fakeentra.Source{fakeentra.IMDS, fakeentra.NoSource}, s.source()) {
+		return place{}, failed("name its ready file instead, as in --attach up, or say --host "+s.info.Host, "the host %s of the cloud at %s has variables of its own, which the control plane does not tell", s.info.Host, s.plane.url)
 	}
 	variables, endpoints := s.host.inSandbox(s.door("imds"))
 	return place{
@@ -104,6 +108,22 @@ func (s *attached) ask(ctx context.Context) (err error) {
 	s.env, _ = environment.Named(s.info.Environment)
 	s.ca, err = s.api.CA(ctx)
 	return err
+}
+
+// move makes the command run on a host, for which the cloud opens doors unless it
+// has some.
+func (s *attached) move(ctx context.Context, host string) error {
+	if host == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.plane.timeout)
+	defer cancel()
+	other, err := s.api.OpenDoors(ctx, host)
+	if err != nil {
+		return err
+	}
+	s.info.Host, s.info.Doors, s.host = other.Host, other.Doors, other.Variables
+	return nil
 }
 
 // source is that of the host.

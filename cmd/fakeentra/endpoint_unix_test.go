@@ -85,10 +85,26 @@ func TestRunAttachesToTheEndpointOfAHost(t *testing.T) {
 	}
 }
 
+// One cloud has doors for each of its hosts, and its control plane tells all that
+// there is to know of them.
+func TestRunAttachesToAnyHostOfACloud(t *testing.T) {
+	s := startServe(t, "--scenario", everySource)
+	for _, host := range []string{"web", "service", "notebook"} {
+		inEachMode(t, func(t *testing.T, mode string) {
+			for _, to := range []string{s.readyFile, s.Control} {
+				out, errs, err := runClient(t, "--mode", mode, "--attach", to, "--host", host, "--fail-on-leak", "--", "client", "endpoint")
+				if !strings.HasSuffix(out, " 33333333-3333-3333-3333-333333333333\n") || err != nil {
+					t.Errorf("%s of %s: %q, %v\n%s", host, to, out, err, errs)
+				}
+			}
+		})
+	}
+}
+
 func TestRunDoesNotAttachWithoutTheVariablesOfAHost(t *testing.T) {
 	s := startServe(t, "--scenario", everySource, "--host", "web")
 	_, errs, err := runClient(t, "--attach", s.Control, "--", "client", "endpoint")
-	want := "fakeentra: the host web of the cloud at " + s.Control + " has variables of its own, which the control plane does not tell\nhint: name its ready file instead, as in --attach up\n"
+	want := "fakeentra: the host web of the cloud at " + s.Control + " has variables of its own, which the control plane does not tell\nhint: name its ready file instead, as in --attach up, or say --host web\n"
 	if diff := cmp.Diff(want, errs); diff != "" || err == nil {
 		t.Errorf("%v, standard error (-want +got):\n%s", err, diff)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -24,8 +25,8 @@ const readyVariable = "FAKEENTRA_READY_FILE"
 
 // An enver is what env is told.
 type enver struct {
-	readyFile, shell string
-	unset            bool
+	readyFile, host, shell string
+	unset                  bool
 }
 
 func envCommand() *cobra.Command {
@@ -34,13 +35,15 @@ func envCommand() *cobra.Command {
 		Use:   "env [flags]",
 		Short: "print what leads a shell to a cloud that is served",
 		Example: `  eval "$(fakeentra env --ready-file up)"  # file of fakeentra serve
-  fakeentra env --ready-file up --shell fish | source
+  fakeentra env --ready-file up --host web --shell fish | source
   fakeentra env --ready-file up --shell powershell | Out-String | iex
   fakeentra env --ready-file up --shell cmd > up.cmd && call up.cmd
   fakeentra env --ready-file up --shell github`,
 		Long: `Prints the variables that lead programs to a cloud that "fakeentra serve" runs,
 as the file says that its flag --ready-file names, and takes away those that
-would lead them past it. The syntax is that of a shell, or
+would lead them past it. With --host, programs seem to run on another host than
+the one of serve, which opens doors for it at free ports. What Azure sets there
+is printed, too. The syntax is that of a shell, or
   dotenv  a file of variables; docker run --env-file takes its quotes literally
   github  $GITHUB_ENV, which it is appended to, for the steps that follow
 
@@ -55,9 +58,11 @@ start without the file that the latter names, which is gone when the cloud is.`,
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.StringVar(&e.readyFile, "ready-file", "", "`FILE` that serve wrote (default: $"+readyVariable+")")
+	f.StringVar(&e.host, "host", "", "`NAME` of the host that programs seem to run on (default: that of serve)")
 	f.StringVar(&e.shell, "shell", "", "`SHELL` to print for: "+strings.Join(shellNames(), ", ")+" (default: $SHELL, or PowerShell if it is the caller)")
 	f.BoolVar(&e.unset, "unset", false, "print what takes the variables away")
 	complete(cmd, "shell", shellNames, cobra.ShellCompDirectiveNoFileComp)
+	complete(cmd, "host", func() []string { return nil }, cobra.ShellCompDirectiveNoFileComp)
 	return cmd
 }
 
@@ -75,6 +80,9 @@ func (e *enver) run(cmd *cobra.Command) error {
 	change := takeAway(os.Environ())
 	if !e.unset {
 		r, err := e.ready()
+		if err == nil && e.host != "" && e.host != r.Host {
+			err = r.move(cmd.Context(), e.host)
+		}
 		if err != nil {
 			return err
 		}
@@ -124,6 +132,27 @@ func (e *enver) ready() (ready, error) {
 		}
 	}
 	return r, r.answers(e.readyFile)
+}
+
+// move makes r tell of another host, for which the cloud opens doors.
+func (r *ready) move(ctx context.Context, host string) error {
+	if r.Control == "" {
+		return failed(`start "fakeentra serve" without --control ""`, "the cloud has no control plane, which --host asks for doors")
+	}
+	to := plane{url: r.Control, timeout: 10 * time.Second}
+	api, err := to.client()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, to.timeout)
+	defer cancel()
+	other, err := api.OpenDoors(ctx, host)
+	if err != nil {
+		return to.explain(err)
+	}
+	r.Host, r.HTTPS, r.IMDS, r.Proxy = other.Host, other.Doors["https"], other.Doors["imds"], other.Doors["proxy"]
+	r.export(other.Variables)
+	return nil
 }
 
 // answers fails if nothing listens any more: a cloud that was killed leaves its

@@ -82,7 +82,7 @@ func portOf(authority string) (int, error) {
 // place finds where a command is to run. The caller must close it.
 func (r *runner) place(ctx context.Context, w io.Writer) (place, error) {
 	if r.attach.to != "" {
-		return r.attach.place(ctx)
+		return attachment{r.attach.to, r.start.host}.place(ctx)
 	}
 	cloud, host, err := r.cloud(w)
 	if err != nil {

@@ -186,24 +186,17 @@ type ready struct {
 
 // announce prints the doors when everything listens.
 func (s *server) announce(cmd *cobra.Command, cloud *fakeentra.Cloud, r ready) error {
-	r.Environ = map[string]string{}
 	if err := s.trust(cmd.ErrOrStderr(), cloud, &r); err != nil {
 		return err
 	}
-	r.exports = r.Doors.Environ(fakeentra.Certificates{CA: r.CA, Bundle: r.Bundle, TrustStore: r.TrustStore, NodeProxy: r.NodeProxy})
+	var own []string
 	if r.Host != "" && (r.IMDS != "" || cloud.Host(r.Host).Endpoint() == "") {
 		if err := (mounts{cloud, cloud.Host(r.Host)}).checkTokens(); err != nil {
 			return err
 		}
-		r.exports = append(r.exports, cloud.Host(r.Host).VariablesAt(r.IMDS)...)
+		own = cloud.Host(r.Host).VariablesAt(r.IMDS)
 	}
-	if r.Control != "" {
-		r.exports = append(r.exports, controlVariable+"="+r.Control)
-	}
-	for _, v := range r.exports {
-		name, value, _ := strings.Cut(v, "=")
-		r.Environ[name] = value
-	}
+	r.export(own)
 	if err := s.readyFile.write(r); err != nil {
 		return err
 	}
@@ -214,6 +207,15 @@ func (s *server) announce(cmd *cobra.Command, cloud *fakeentra.Cloud, r ready) e
 		warn(cmd.ErrOrStderr(), "unset NOTIFY_SOCKET if there is no service manager", "cannot tell the service manager that the cloud is up: %v", cause(err))
 	}
 	return nil
+}
+
+// export sets the variables that lead to the doors, with those of the host.
+func (r *ready) export(own []string) {
+	r.exports = append(r.Doors.Environ(fakeentra.Certificates{CA: r.CA, Bundle: r.Bundle, TrustStore: r.TrustStore, NodeProxy: r.NodeProxy}), own...)
+	if r.Control != "" {
+		r.exports = append(r.exports, controlVariable+"="+r.Control)
+	}
+	r.Environ = variables(r.exports)
 }
 
 // trust tells where the certificates are that clients must trust.

@@ -43,4 +43,7 @@ type Cloud interface {
 	// nothing if there is none.
 	CA() []byte
 	Info() Info
+	// OpenDoors opens doors for programs on a host, unless there are any. It fails
+	// if there is no such host.
+	OpenDoors(host string) (HostDoors, error)
 }

@@ -101,6 +101,13 @@ func (c *testCloud) Reset() error {
 
 func (c *testCloud) CA() []byte { return c.ca }
 
+func (c *testCloud) OpenDoors(host string) (HostDoors, error) {
+	if host != "web" {
+		return HostDoors{}, fmt.Errorf("there is no host %q; there are: web", host)
+	}
+	return HostDoors{Host: host, Doors: map[string]string{"proxy": "http://127.0.0.1:8081"}, Variables: []string{"IDENTITY_HEADER=x"}}, nil
+}
+
 func (c *testCloud) Info() Info {
 	return Info{
 		Version: "1.2.3", Scenario: "msi-fic-blob.yaml", Environment: "public",

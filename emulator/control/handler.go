@@ -27,6 +27,8 @@ import (
 //	POST   /keys/retire   likewise
 //	POST   /token         {"issuer": name, "claims": {...}}, signed by an issuer outside
 //	                      Entra: {"token": JWT}. iss, aud, iat, nbf and exp are filled in
+//	POST   /doors         {"host": name}: doors for programs on that host, which stay
+//	                      open, and its variables: a [HostDoors]
 //	POST   /reset         back to the start
 //	GET    /ca            the certificate authority of the HTTPS doors, PEM
 //
@@ -85,6 +87,7 @@ func routes() []route {
 		{"POST", "/keys/rotate", nil, true, rotateKeys},
 		{"POST", "/keys/retire", nil, true, retireKeys},
 		{"POST", "/token", nil, true, postToken},
+		{"POST", "/doors", nil, true, postDoors},
 		{"POST", "/reset", nil, false, reset},
 		{"GET", "/ca", nil, false, getCA},
 	}

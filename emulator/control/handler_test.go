@@ -42,6 +42,7 @@ func TestAnswersHaveTheirDocumentedForm(t *testing.T) {
 		{"POST", "/clock", `{"set":"2025-01-15T13:00:00+01:00"}`, "", 200, asJSON, `{"now":"2025-01-15T12:00:00Z"}`},
 		{"POST", "/keys/rotate", "", "", 204, "", ""},
 		{"POST", "/keys/retire", "{}", "", 204, "", ""},
+		{"POST", "/doors", `{"host":"web"}`, "", 200, asJSON, `{"host":"web","doors":{"proxy":"http://127.0.0.1:8081"},"variables":["IDENTITY_HEADER=x"]}`},
 		{"GET", "/ca", "", "", 200, "application/x-pem-file", "-----BEGIN CERTIFICATE-----\n"},
 		{"DELETE", "/journal", "", "", 204, "", ""},
 		{"POST", "/reset", "", "", 204, "", ""},

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	allRoutes     = "one of: GET /health, GET /info, GET /journal, DELETE /journal, GET /faults, POST /faults, DELETE /faults, GET /clock, POST /clock, POST /keys/rotate, POST /keys/retire, POST /token, POST /reset, GET /ca"
+	allRoutes     = "one of: GET /health, GET /info, GET /journal, DELETE /journal, GET /faults, POST /faults, DELETE /faults, GET /clock, POST /clock, POST /keys/rotate, POST /keys/retire, POST /token, POST /doors, POST /reset, GET /ca"
 	ruleMembers   = "one of: name, op, after, times, for, respond, delay, hang, hangup, reset, refuse"
 	aRule         = "a fault rule, or a list of them"
 	aDuration     = "a duration, such as 2h, 90m or -30s"
@@ -84,6 +84,9 @@ var provocations = []struct {
 	{"bad-body", "POST", "/token", `{"Issuer":"github"}`, nil, 400, `the request body has the unknown member "Issuer"`, tokenExample},
 	{"bad-body", "POST", "/token", `{"claims":{}}`, nil, 400, `the member "issuer" of the request body is not the name of an issuer`, tokenExample},
 	{"bad-body", "POST", "/token", `{"issuer":"github","claims":["sub"]}`, nil, 400, `the member "claims" of the request body is not an object`, tokenExample},
+	{"cannot", "POST", "/doors", `{"host":"wbe"}`, nil, 422, `there is no host "wbe"; there are: web`, "the name of a host of this cloud"},
+	{"bad-body", "POST", "/doors", "", nil, 400, "the request body names no host", `{"host": name}`},
+	{"bad-body", "POST", "/doors", `{"Host":"web"}`, nil, 400, `the request body has the unknown member "Host"`, `{"host": name}`},
 	{"cannot", "POST", "/token", `{"issuer":"gitlab"}`, nil, 422, `there is no issuer "gitlab"; known: github`, "the name of an issuer of this cloud"},
 	{"bad-body", "POST", "/reset", `{"hard":true}`, nil, 400, `the request body has the unknown member "hard"`, "an empty body, or {}"},
 	{"bad-body", "GET", "/info", `[]`, nil, 400, "the request body is not an object", "an empty body, or {}"},
