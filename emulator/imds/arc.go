@@ -47,7 +47,7 @@ const maxChallenges = 64
 // answer.
 var arcRows = []row{
 	{name: "arc-challenge", status: 401, code: "unauthorized_client", text: "Authorization is required", form: arcForm, fidelity: edge.Approximate, source: "arc, and sources of SDKs, for status and header; the body is inferred"},
-	{name: "arc-key", status: 401, code: "unauthorized_client", text: "The key is not valid", form: arcForm, fidelity: edge.Approximate, source: "arc; that a key is good for one request is an assumption, which all SDKs satisfy"},
+	{name: "arc-key", status: 401, code: "unauthorized_client", text: "The key is not valid", form: arcForm, fidelity: edge.Approximate, source: "arc; that a key is good for one token is an assumption, which all SDKs satisfy"},
 	{name: "arc-key-folder", status: 500, code: "server_error", text: "The key file cannot be written", form: arcForm, fidelity: edge.Approximate, source: "none: the agent can write where it is installed"},
 	{name: "arc-metadata-header", status: 400, code: "invalid_request", text: "Required metadata header not specified", form: arcForm, fidelity: edge.Approximate, source: "arc: the header is required; the body is that of IMDS"},
 	{name: "arc-malformed-query", status: 400, code: "invalid_request", text: "The query string is malformed", form: arcForm, fidelity: edge.Approximate, source: "none"},
@@ -68,7 +68,7 @@ func arcForm(_ *edge.Request, w row) edge.Response {
 
 func (s *Service) arcRoutes() []edge.Route {
 	return []edge.Route{{Op: "arc.token", Method: "GET", Path: "/metadata/identity/oauth2/token", Do: answered(s.arcToken), Fidelity: edge.Approximate,
-		Source: "Microsoft: Authenticate against Azure resources with Azure Arc-enabled servers; sources of SDKs; that keys are good once, and errors, are inferred"}}
+		Source: "Microsoft: Authenticate against Azure resources with Azure Arc-enabled servers; sources of SDKs; that keys are good for one token, and errors, are inferred"}}
 }
 
 // arcToken hands out a token to clients that show the content of a file.
@@ -87,9 +87,21 @@ func (s *Service) arcToken(r *edge.Request) (edge.Response, *refusal) {
 	if shown == "" {
 		return s.challenge(r, because("arc-challenge", "the request shows no key; read the file that WWW-Authenticate names and ask again with Authorization: Basic and its content"))
 	}
-	if !s.redeem(r.Caller.Host, shown) {
+	key, ok := s.take(r.Caller.Host, shown)
+	if !ok {
 		return s.challenge(r, because("arc-key", "the header Authorization is not Basic and a blank and the content of a file that this host was told of and has not used yet; no base64, no newline"))
 	}
+	resp, no := s.arcGrant(r, query)
+	if no != nil {
+		s.putBack(r.Caller.Host, key) // or a client that tries again would learn of the key alone
+	} else {
+		s.keys.Remove(r.Caller.Host, key.path)
+	}
+	return resp, no
+}
+
+// arcGrant hands out a token to a client that has shown a key.
+func (s *Service) arcGrant(r *edge.Request, query url.Values) (edge.Response, *refusal) {
 	host, _ := s.Host(r.Caller.Host)
 	sel, m, no := s.arcIdentity(r, host, query)
 	if no != nil {
@@ -135,29 +147,43 @@ func (s *Service) newChallenge(host string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	s.add(host, challenge{path, key})
+	return path, nil
+}
+
+// add makes a key good, and removes the oldest one if there are too many. The
+// caller holds the lock.
+func (s *Service) add(host string, key challenge) {
+	c := &s.challenges
 	if c.open == nil {
 		c.open = map[string][]challenge{}
 	}
-	c.open[host] = append(c.open[host], challenge{path, key})
+	c.open[host] = append(c.open[host], key)
 	if len(c.open[host]) > maxChallenges {
 		s.keys.Remove(host, c.open[host][0].path)
 		c.open[host] = c.open[host][1:]
 	}
-	return path, nil
 }
 
-// redeem reports whether a header shows a key, which is then used up.
-func (s *Service) redeem(host, shown string) bool {
+// take returns the key that a header shows, which nobody else can then show.
+func (s *Service) take(host, shown string) (challenge, bool) {
 	c := &s.challenges
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	i := slices.IndexFunc(c.open[host], func(open challenge) bool { return shown == "Basic "+open.key })
 	if i < 0 {
-		return false
+		return challenge{}, false
 	}
-	s.keys.Remove(host, c.open[host][i].path)
+	key := c.open[host][i]
 	c.open[host] = slices.Delete(c.open[host], i, i+1)
-	return true
+	return key, true
+}
+
+// putBack makes a key good again that led to no token.
+func (s *Service) putBack(host string, key challenge) {
+	s.challenges.mu.Lock()
+	defer s.challenges.mu.Unlock()
+	s.add(host, key)
 }
 
 // forgetChallenges removes the files of all hosts.

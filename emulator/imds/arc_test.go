@@ -36,6 +36,24 @@ func TestAKeyOfAzureArcIsGoodForOneRequest(t *testing.T) {
 	}
 }
 
+// azure-identity for Python sends a request again that was answered with 500. It
+// has to learn why, and not that the key is used up.
+func TestAKeyOfAzureArcIsGoodUntilThereIsAToken(t *testing.T) {
+	w := newPlace(t, Arc, ownClient)
+	files := w.keys.(*shelf).files
+	path := strings.TrimPrefix(w.ask(t, "GET", arcURL, "Metadata", "true").Header.Get("WWW-Authenticate"), "Basic realm=")
+	key := "Basic " + files[path]
+	for _, query := range []string{"&client_id=nobody", "&client_id=nobody", ""} {
+		resp := w.ask(t, "GET", arcURL+query, "Metadata", "true", "Authorization", key)
+		if got := w.last().Decision.Code; (resp.Status == 200) != (query == "") || query != "" && got != "arc-identity-not-found" {
+			t.Errorf("%q: %d, %s", query, resp.Status, got)
+		}
+	}
+	if len(files) != 0 {
+		t.Errorf("%d files are left", len(files))
+	}
+}
+
 func TestAzureArcKeepsFewKeysAndLeavesNone(t *testing.T) {
 	w := newPlace(t, Arc, ownClient)
 	for range maxChallenges + 3 {
