@@ -94,6 +94,7 @@ func (a attachment) place(ctx context.Context) (place, error) {
 		world:     sandbox.World{Knows: s.knows, Serve: s.serve, CA: s.ca, Metadata: s.source().HasMetadata(), Endpoints: endpoints},
 		variables: func() ([]string, error) { return variables, nil },
 		environ:   s.environ, journal: s.journal, close: s.close, shared: true,
+		unheard: unheard(s.info.Host, s.source()),
 	}, nil
 }
 

@@ -27,6 +27,20 @@ type place struct {
 	journal func() (journal.Log, error)
 	close   func() error // may be called twice
 	shared  bool         // with other programs, whose requests are in the journal, too
+	unheard string       // what a command may have met that is in no journal
+}
+
+// unheard says that requests for 169.254.169.254 are refused, which no emulator
+// hears of.
+func unheard(host string, source fakeentra.Source) string {
+	answers := "nothing answers at 169.254.169.254 on the host " + host + ", whose source is " + string(source)
+	switch {
+	case source.HasMetadata():
+		return ""
+	case source == fakeentra.NoSource:
+		return answers + "; name another one with --host, or give it the source imds"
+	}
+	return answers + "; tokens are to be had where its environment variables say"
 }
 
 // placeIn is a host of a cloud of this process.
@@ -55,7 +69,8 @@ func placeIn(cloud *fakeentra.Cloud, host string) place {
 			err := cloud.Close() // what is in flight belongs to it
 			return cloud.Journal(), err
 		},
-		close: cloud.Close,
+		close:   cloud.Close,
+		unheard: unheard(host, h.Source()),
 	}
 }
 

@@ -105,14 +105,17 @@ func (r *runner) run(cmd *cobra.Command, args []string) (err error) {
 	if err != nil {
 		warn(stderr, "", "%v", err)
 	}
-	return r.conclude(stderr, args[0], result, log, p.shared)
+	return r.conclude(stderr, args[0], result, log, p)
 }
 
 // conclude says what there is to say about a command that has ended.
-func (r *runner) conclude(stderr io.Writer, name string, result sandbox.Result, log journal.Log, shared bool) error {
+func (r *runner) conclude(stderr io.Writer, name string, result sandbox.Result, log journal.Log, p place) error {
 	leaks := leaked(result.Leaks, log)
 	if r.transcript || result.Status != 0 {
-		transcribe(stderr, name, result.Status, log, shared)
+		transcribe(stderr, name, result.Status, log, p.shared)
+	}
+	if result.Status != 0 && len(log.Entries) == 0 && p.unheard != "" {
+		_, _ = fmt.Fprintln(stderr, "hint:", p.unheard)
 	}
 	if (r.transcript || result.Status != 0 || r.failOnLeak) && len(leaks) > 0 {
 		_, _ = fmt.Fprintf(stderr, "fakeentra: %s asked for what is not in the cloud:\n  %s\n", name, strings.Join(leaks, "\n  "))
