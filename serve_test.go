@@ -158,6 +158,9 @@ func TestTheControlPlaneOpensDoorsForOtherHosts(t *testing.T) {
 	if err != nil || own.Doors["imds"] != doors.IMDS || own.Doors["control"] != doors.Control || own.Variables != nil {
 		t.Errorf("the doors of vm1: %+v, %v; want %+v", own, err, doors)
 	}
+	if _, err := w.Reload("scenario", []byte("fakeentra: 1\nhosts: {vm1: {source: imds}}\n")); err == nil || !strings.Contains(err.Error(), `there is no host "web" any more`) {
+		t.Errorf("a scenario without the host of a door: %v", err)
+	}
 	if _, err := client.OpenDoors(t.Context(), "wbe"); err == nil || !strings.Contains(err.Error(), `there is no host "wbe"; there are: vm1, web`) {
 		t.Errorf("doors of a host that is not there: %v", err)
 	}
