@@ -206,7 +206,9 @@ func TestChild(t *testing.T) {
 	}
 }
 
-// Host.Environ is all that an unmodified program needs.
+// Host.Environ is all that an unmodified program needs. azidentity honours
+// HTTP_PROXY, also for 169.254.169.254, so the targets of its requests are in
+// absolute form.
 func TestAChildFindsEverySource(t *testing.T) {
 	for source, op := range map[fakeentra.Source]string{
 		fakeentra.IMDS: "imds.token", fakeentra.AppService: "appservice.token", fakeentra.ContainerApps: "containerapps.token", fakeentra.Arc: "arc.token arc.token",

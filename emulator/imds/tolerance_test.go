@@ -112,3 +112,20 @@ func TestProbesOfMSALNET(t *testing.T) {
 		}
 	}
 }
+
+// MSAL.NET looks for its region in a version that may be gone, and then in the
+// first of those that the refusal lists.
+func TestRegionDiscoveryOfMSALNETTakesTheNewestVersion(t *testing.T) {
+	w := newPlace(t, IMDS, ownClient)
+	resp := w.ask(t, "GET", instanceURL+"/compute?api-version=2020-06-02", "Metadata", "true")
+	var refusal struct {
+		Newest []string `json:"newest-versions"`
+	}
+	if err := json.Unmarshal(resp.Body, &refusal); err != nil || resp.Status != 400 || len(refusal.Newest) != 3 {
+		t.Fatalf("%d %s, %v", resp.Status, resp.Body, err)
+	}
+	resp = w.ask(t, "GET", instanceURL+"/compute/location?format=text&api-version="+refusal.Newest[0], "Metadata", "true")
+	if resp.Status != 200 || string(resp.Body) != "westeurope" {
+		t.Errorf("in version %s: %d %s", refusal.Newest[0], resp.Status, resp.Body)
+	}
+}

@@ -74,7 +74,8 @@ type cell struct{ sdk, trouble int }
 
 const docs = "../../docs/retries.md"
 
-// Some of the programs are ended after two minutes of waiting.
+// Some of the programs are ended after two minutes of waiting. A pattern for
+// subtests, as in -run /MSAL4J, does one SDK alone.
 func TestSDKsRetryAsTheTableSays(t *testing.T) {
 	if !*update && os.Getenv(exampletest.RequireAll) == "" {
 		t.Skipf("did without two minutes of real time; to have them: %s=1", exampletest.RequireAll)
@@ -146,7 +147,7 @@ func settle(t *testing.T, found map[cell][]outcome) {
 		case *update:
 			recorded[c] = got.rounded()
 		default:
-			t.Errorf("%s: %s; %s has %v, and it was %v; go test ./examples/retries -update rewrites it", c, wrong, docs, recorded[c], got)
+			t.Errorf("%s: %s: it was %v, then %s; %s has %v, then %s; go test ./examples/retries -update rewrites it", c, wrong, got, got.then, docs, recorded[c], recorded[c].then)
 		}
 	}
 	if !*update || t.Failed() {
