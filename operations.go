@@ -1,6 +1,7 @@
 package fakeentra
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"sync"
@@ -22,7 +23,7 @@ func (c *Cloud) inject(rules ...fault.Rule) error {
 			return err
 		}
 		if code, ok := r.Do.(fault.Refuse); ok && !c.refuses(r.Op, string(code)) {
-			return fmt.Errorf("fault %q: %s has no refusal %q", r.Name, r.Op, code)
+			return fmt.Errorf("fault %q: %s has no refusal %q; expected one of its service, such as those that the documentation of package fault lists", cmp.Or(r.Name, "refuse "+string(code)), r.Op, code)
 		}
 	}
 	c.faults.Add(rules...)

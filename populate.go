@@ -2,6 +2,7 @@ package fakeentra
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 
 	"github.com/fakeentra/fakeentra/emulator/blob"
@@ -11,15 +12,20 @@ import (
 	"github.com/fakeentra/fakeentra/internal/scenario"
 )
 
-// populate loads the scenario file. The file was checked when it was read, so
-// what fails here is a mistake of this module.
+// populate loads the scenario file. The file was checked when it was read, but
+// for the refusals that faults name: anything else that fails here is a mistake of
+// this module.
 func (c *Cloud) populate() error {
 	s := c.scenario
 	if s == nil {
 		return nil
 	}
 	for _, step := range []func(*scenario.Scenario) error{c.loadTenants, c.loadServicePrincipals, c.loadIssuers, c.loadHosts, c.loadStorage, c.loadFaults} {
-		if err := step(s); err != nil {
+		err := step(s)
+		if _, ok := errors.AsType[*scenario.Error](err); ok {
+			return err
+		}
+		if err != nil {
 			return fmt.Errorf("%s: %w", s.Name, err)
 		}
 	}
@@ -169,10 +175,14 @@ func (c *Cloud) loadContainer(account string, container scenario.Container) erro
 }
 
 func (c *Cloud) loadFaults(s *scenario.Scenario) error {
+	wrong := &scenario.Error{Name: s.Name}
 	for _, f := range s.Faults {
 		if err := c.inject(f.Rule); err != nil {
-			return fmt.Errorf("line %d: %w", f.Line, err)
+			wrong.Problems = append(wrong.Problems, scenario.Problem{Line: f.Line, Path: "faults", Message: err.Error()})
 		}
+	}
+	if len(wrong.Problems) > 0 {
+		return wrong
 	}
 	return nil
 }

@@ -90,6 +90,9 @@ func judge(file scenarioFile) (verdict, error) {
 		return v, err
 	}
 	s, err := scenario.Parse(file.name, file.data, scenario.Operations(operations))
+	if err == nil {
+		err = loads(file)
+	}
 	if e, ok := errors.AsType[*scenario.Error](err); ok {
 		for _, p := range e.Problems {
 			v.Findings = append(v.Findings, finding{Severity: "error", Line: p.Line, Path: p.Path, Message: p.Message})
@@ -107,6 +110,15 @@ func judge(file scenarioFile) (verdict, error) {
 		v.Identifiers = identify(s)
 	}
 	return v, nil
+}
+
+// loads finds what only a cloud can tell: that it has no such refusal.
+func loads(file scenarioFile) error {
+	cloud, err := fakeentra.New(fakeentra.WithScenarioFile(file.name, file.data))
+	if err != nil {
+		return err
+	}
+	return cloud.Close()
 }
 
 // operations are those that fault rules can be about.
