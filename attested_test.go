@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/fakeentra/fakeentra"
+	"github.com/fakeentra/fakeentra/internal/toolchain"
 	"github.com/smallstep/pkcs7"
 )
 
@@ -54,10 +55,7 @@ func TestAttestedDocumentsAreVerifiedWithTheCertificateAuthority(t *testing.T) {
 // These are the commands of Microsoft's page, with the verification of the
 // chain that the page does separately.
 func TestAttestedDocumentsAreVerifiedByOpenSSL(t *testing.T) {
-	openssl, err := exec.LookPath("openssl")
-	if err != nil {
-		t.Skip("did without openssl; to have it: install it with the system's packages")
-	}
+	openssl := toolchain.Program(t, "openssl")
 	entra := fakeentra.Start(t)
 	dir := t.TempDir()
 	for name, content := range map[string][]byte{"decodedsignature": attest(t, entra.AddHost("vm1", fakeentra.IMDS)), "ca.pem": entra.CAPEM()} {

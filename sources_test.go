@@ -21,6 +21,7 @@ import (
 
 	"github.com/fakeentra/fakeentra"
 	"github.com/fakeentra/fakeentra/emulator/token"
+	"github.com/fakeentra/fakeentra/internal/toolchain"
 )
 
 // A seeker gets tokens of managed identities from one of the SDKs.
@@ -99,10 +100,7 @@ func needsAgentFolder(t *testing.T, source fakeentra.Source) {
 		_ = os.Remove("/var/opt/azcmagent")
 		return
 	}
-	if os.Getenv("FAKEENTRA_REQUIRE_ALL") == "1" && os.Geteuid() == 0 {
-		t.Fatal("cannot make /var/opt/azcmagent/tokens")
-	}
-	t.Skip("Azure Arc: needs to make /var/opt/azcmagent/tokens, as root of Linux can")
+	toolchain.Without(t, "the folder of Azure Arc's agent, /var/opt/azcmagent/tokens", "run the tests as root, on Linux")
 }
 
 // The cells of the support matrix of the SDKs for Go: which selectors they send
@@ -195,7 +193,7 @@ func TestMSALRefusesTheAnswerOfAnOlderAgent(t *testing.T) {
 func TestChild(t *testing.T) {
 	selector, value, ok := strings.Cut(os.Getenv("FAKEENTRA_TEST_CHILD"), "=")
 	if !ok {
-		t.Skip("run by TestAChildFindsEverySource")
+		t.Skip("is run by TestAChildFindsEverySource")
 	}
 	resource := "api://AzureADTokenExchange"
 	if os.Getenv("IDENTITY_ENDPOINT") == "" && os.Getenv("MSI_SECRET") == "" && os.Getenv("MSI_ENDPOINT") != "" {

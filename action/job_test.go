@@ -20,15 +20,15 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
-	"github.com/fakeentra/fakeentra/internal/exampletest"
+	"github.com/fakeentra/fakeentra/internal/toolchain"
 )
 
 func TestMain(m *testing.M) {
 	const install = "install it with the system's packages"
-	exampletest.Main(m,
-		exampletest.Command("bash", "bash", install),
-		exampletest.Command("curl", "curl", install),
-		exampletest.Command("jq", "jq", install))
+	toolchain.Main(m,
+		toolchain.Command("bash", "bash", install),
+		toolchain.Command("curl", "curl", install),
+		toolchain.Command("jq", "jq", install))
 }
 
 // deadline ends a step whose output something in the background holds.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/fakeentra/fakeentra/internal/exampletest"
+	"github.com/fakeentra/fakeentra/internal/toolchain"
 )
 
 // tag is of the images that these tests build, and remove.
@@ -20,9 +20,9 @@ func TestMain(m *testing.M) {
 	if err := os.Setenv("TESTCONTAINERS_RYUK_DISABLED", "true"); err != nil {
 		panic(err)
 	}
-	exampletest.Main(m,
-		exampletest.Need{What: "a Docker engine", Met: answers("docker", "version"), Install: "see container/engine"},
-		exampletest.Need{What: "Docker Compose", Met: answers("docker", "compose", "version"), Install: "see .ci/run"},
+	toolchain.Main(m,
+		toolchain.Need{What: "a Docker engine", Met: answers("docker", "version"), Install: "see container/engine"},
+		toolchain.Need{What: "Docker Compose", Met: answers("docker", "compose", "version"), Install: "see .ci/run"},
 	)
 }
 

@@ -8,12 +8,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fakeentra/fakeentra/internal/exampletest"
+	"github.com/fakeentra/fakeentra/internal/toolchain"
 )
 
 // TestPodman runs what examples/podman/README.md says.
 func TestPodman(t *testing.T) {
 	if _, err := exec.LookPath("podman"); err != nil || os.Getuid() != 0 {
-		skip(t, "Podman, as root", "apt-get install podman crun, and see container/podman")
+		toolchain.Without(t, "Podman, as root", "apt-get install podman crun, and see container/podman")
 	}
 	t.Setenv("DOCKER", "podman")
 	t.Setenv("CGO_ENABLED", "0")

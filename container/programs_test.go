@@ -1,7 +1,6 @@
 package container
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -11,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fakeentra/fakeentra/internal/exampletest"
+	"github.com/fakeentra/fakeentra/internal/toolchain"
 )
 
 // A program is an example that runs in a container with the interpreters and
@@ -59,7 +59,7 @@ func (p program) folder(t *testing.T) string {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(folder, p.needs)); err != nil || runtime.GOOS != "linux" {
-		skip(t, "the packages of examples/"+p.example, "examples/install, on Linux")
+		toolchain.Without(t, "the packages of examples/"+p.example, "examples/install, on Linux")
 	}
 	return folder
 }
@@ -82,16 +82,6 @@ func (p program) paths(t *testing.T) []string {
 		paths = append(paths, prefix)
 	}
 	return paths
-}
-
-// skip leaves out a test for want of something, unless nothing may be left out.
-func skip(t *testing.T, what, install string) {
-	t.Helper()
-	reason := fmt.Sprintf("did without %s; to have it: %s", what, install)
-	if os.Getenv(exampletest.RequireAll) != "" {
-		t.Fatal(reason)
-	}
-	t.Skip(reason)
 }
 
 // confined are the arguments of "docker run" for a container without privileges

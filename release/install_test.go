@@ -10,6 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	mod "golang.org/x/mod/module"
 	"golang.org/x/mod/zip"
+
+	"github.com/fakeentra/fakeentra/internal/toolchain"
 )
 
 const module = "github.com/fakeentra/fakeentra"
@@ -83,9 +85,7 @@ func notes(t *testing.T, changelog, version string) (string, error) {
 }
 
 func TestNotesAreTheSectionOfTheRelease(t *testing.T) {
-	if _, err := exec.LookPath("awk"); err != nil {
-		t.Skip("did without awk; to have it: install it with the system's packages")
-	}
+	toolchain.Program(t, "awk")
 	const changelog = "# Changelog\n\n## Unreleased\n\n- Soon.\n\n## 1.2.30 (2027-02-28)\n\n- Later.\n\n## 1.2.3 (2027-01-31)\n\n- More.\n\nBefore: less.\n\n## 1.2.2 (2027-01-30)\n\n- First.\n"
 	got, err := notes(t, changelog, "v1.2.3")
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/fakeentra/fakeentra/internal/exampletest"
+	"github.com/fakeentra/fakeentra/internal/toolchain"
 )
 
 // platforms are those that there are archives for.
@@ -41,11 +41,7 @@ func made(t *testing.T) snapshot {
 	if err == nil && s.Commit == output(t, "git", "rev-parse", "HEAD") {
 		return s
 	}
-	const without = "did without the archives of this commit; to have them: goreleaser release --snapshot --clean"
-	if os.Getenv(exampletest.RequireAll) != "" {
-		t.Fatalf("%s\n%s is set, so this is a failure", without, exampletest.RequireAll)
-	}
-	t.Skip(without)
+	toolchain.Without(t, "an archive of this commit", "goreleaser release --snapshot --clean")
 	return s
 }
 

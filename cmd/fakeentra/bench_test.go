@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/fakeentra/fakeentra/internal/toolchain"
 )
 
 // program builds the real thing; the test binary is several times as large.
@@ -114,7 +116,7 @@ func resident(b *testing.B, pid int) float64 {
 	b.Helper()
 	raw, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
 	if err != nil {
-		b.Skip("needs /proc: ", err)
+		toolchain.Without(b, "/proc", "run it on Linux ("+err.Error()+")")
 	}
 	for line := range strings.Lines(string(raw)) {
 		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == "VmRSS:" {
@@ -142,7 +144,7 @@ func BenchmarkRun(b *testing.B) {
 				cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+state)
 				begin := time.Now()
 				if out, err := cmd.CombinedOutput(); err != nil {
-					b.Skipf("%v: %s", err, out)
+					toolchain.Without(b, "the mode "+mode, string(out))
 				}
 				return time.Since(begin)
 			}

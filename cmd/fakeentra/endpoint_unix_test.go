@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/fakeentra/fakeentra/internal/toolchain"
 )
 
 const everySource = "../../fixtures/scenarios/every-source.yaml"
@@ -43,7 +45,7 @@ func runClient(t *testing.T, args ...string) (stdout, stderr string, err error) 
 // inArcFolder says what is to come of a run that needs /var/opt/azcmagent/tokens:
 // without a file system of its own, it takes root.
 func inArcFolder(mode string) bool {
-	return os.Geteuid() == 0 || mode == "netns" || mode == "auto" && namespacesPermitted()
+	return os.Geteuid() == 0 || mode == "netns" || mode == "auto" && toolchain.Namespaces() == nil
 }
 
 // The endpoints are where they are in Azure, except for mode proxy, in which the

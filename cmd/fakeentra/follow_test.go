@@ -128,7 +128,7 @@ func TestChangesBehindLinksAreLoaded(t *testing.T) {
 	}
 	for link, target := range map[string]string{"..data": "v1", "..data_tmp": "v2", "my.yaml": filepath.Join("..data", "my.yaml")} {
 		if err := os.Symlink(target, filepath.Join(folder, link)); err != nil {
-			t.Skip(err)
+			t.Skipf("this system makes no links: %v", err)
 		}
 	}
 	f := newFollowed(t, file)

@@ -17,6 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/fakeentra/fakeentra/internal/sandbox"
+	"github.com/fakeentra/fakeentra/internal/toolchain"
 )
 
 var update = flag.Bool("update", false, "rewrite usage.txt and the scripts to what the program does")
@@ -41,25 +42,57 @@ func TestScripts(t *testing.T) {
 			busy := busyAddress(t)
 			e.Setenv("BUSY", busy)
 			e.Setenv("BUSY_PORT", strings.TrimPrefix(busy, "127.0.0.1:"))
+			e.Values[script{}] = e.T()
 			return nil
 		},
 		Condition: func(name string) (bool, error) {
 			if name != "netns" {
 				return false, fmt.Errorf("there is no condition %q", name)
 			}
-			return namespacesPermitted(), nil
+			err := toolchain.Namespaces()
+			if err != nil && toolchain.Required() {
+				return false, fmt.Errorf("%s is set, and this machine forbids namespaces: %w", toolchain.RequireAll, err)
+			}
+			return err == nil, nil
 		},
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "await": await, "lines": lines, "mode": mode, "only": only},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "await": await, "lines": lines, "mode": mode, "needs": needs, "only": only},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		UpdateScripts:       *update,
 	})
 }
 
-// namespacesPermitted reports whether this machine lets its users make
-// namespaces, by the word of another program.
-func namespacesPermitted() bool {
-	return exec.Command("unshare", "--user", "--net", "--mount", "true").Run() == nil
+// script is the key of the test that runs a script.
+type script struct{}
+
+// needs leaves a script out for want of namespaces, or of programs: needs
+// namespaces PROGRAM...
+func needs(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: needs [namespaces] PROGRAM...")
+	}
+	t := ts.Value(script{}).(testscript.T)
+	for _, name := range args {
+		if name == "namespaces" {
+			needNamespaces(t)
+			continue
+		}
+		toolchain.Program(t, name)
+	}
+}
+
+// needNamespaces leaves a test out on a machine that forbids what it is about.
+func needNamespaces(t toolchain.TB) {
+	if err := toolchain.Namespaces(); err != nil {
+		toolchain.Without(t, "namespaces", "fakeentra doctor says what forbids them ("+err.Error()+")")
+	}
+}
+
+// withoutMode leaves a test out on a machine that forbids a mode, as the program
+// said.
+func withoutMode(t *testing.T, mode string, said []byte) {
+	t.Helper()
+	toolchain.Without(t, "the mode "+mode, strings.TrimSpace(string(said)))
 }
 
 // exits runs a command that ends with an exit code: exits CODE COMMAND...

@@ -64,24 +64,15 @@ func (r running) end(t *testing.T, want string) {
 	}
 }
 
-// without skips a test, or fails it where nothing may be left out.
-func without(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("FAKEENTRA_REQUIRE_ALL") != "" {
-		t.Fatalf("FAKEENTRA_REQUIRE_ALL is set, and there is no way to have %s", what)
-	}
-	t.Skipf("did without %s", what)
-}
-
 // inEachMode tests the modes that this machine permits.
 func inEachMode(t *testing.T, test func(t *testing.T, mode string)) {
 	for _, mode := range modeNames() {
 		t.Run(mode, func(t *testing.T) {
-			if mode == "netns" && !namespacesPermitted() {
-				without(t, "namespaces, which this machine forbids")
+			if mode == "netns" {
+				needNamespaces(t)
 			}
 			if out, err := exec.Command("fakeentra", "run", "--fresh-keys", "--mode", mode, "--", "true").CombinedOutput(); mode == "notify" && err != nil {
-				without(t, "the mode notify: "+string(out))
+				withoutMode(t, mode, out)
 			}
 			test(t, mode)
 		})

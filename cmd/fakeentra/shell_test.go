@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"maps"
 	"os"
 	"os/exec"
@@ -11,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/fakeentra/fakeentra/internal/toolchain"
 )
 
 // nasty are values that shells take apart, or quote in a way of their own.
@@ -108,9 +111,7 @@ func TestShellsReadWhatWasWritten(t *testing.T) {
 		{"pwsh", "powershell", []string{"-NoProfile", "-NonInteractive", "-Command"}},
 	} {
 		t.Run(c.program, func(t *testing.T) {
-			if _, err := exec.LookPath(c.program); err != nil {
-				t.Skip(err)
-			}
+			toolchain.Program(t, c.program)
 			sh, err := findShell(c.shell)
 			if err != nil {
 				t.Fatal(err)
@@ -147,15 +148,18 @@ func TestReadersOfDotenvReadWhatWasWritten(t *testing.T) {
 	write(t, file, []byte(text))
 	for name, command := range map[string][]string{
 		"Node.js": {"node", "--env-file=" + file, "--print", "JSON.stringify(process.env)"},
-		"Python":  {"python3", "-c", "import json, dotenv; print(json.dumps(dotenv.dotenv_values('" + file + "')))"},
+		"Python":  {"dotenv", "--file", file, "list", "--format", "json"},
 		"sh":      {"sh", "-c", "set -a; . " + file + "; env -0"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			read := exec.Command(command[0], command[1:]...)
+			read := exec.Command(toolchain.Program(t, command[0]), command[1:]...)
 			read.Env = []string{"PATH=" + os.Getenv("PATH"), "NODE_OPTIONS="}
 			out, err := read.Output()
+			if exit, ok := errors.AsType[*exec.ExitError](err); ok && strings.Contains(string(exit.Stderr), "bad option: --env-file") {
+				toolchain.Without(t, "Node.js 20.6 or later", "see https://nodejs.org")
+			}
 			if err != nil {
-				t.Skipf("did without %s of a version that reads these files: %v", name, err)
+				t.Fatal(err)
 			}
 			if diff := cmp.Diff(want, readerSays(t, out, want)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/fakeentra/fakeentra/internal/toolchain"
 )
 
 // openTerminal returns a pseudoterminal: where to type, and what a program sees
@@ -13,7 +15,7 @@ import (
 func openTerminal(t *testing.T) (keyboard, terminal *os.File) {
 	keyboard, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
-		t.Skipf("no pseudoterminals here: %v", err)
+		toolchain.Without(t, "pseudoterminals", "mount devpts on /dev/pts ("+err.Error()+")")
 	}
 	t.Cleanup(func() { _ = keyboard.Close() })
 	number, err := unix.IoctlGetInt(int(keyboard.Fd()), unix.TIOCGPTN)

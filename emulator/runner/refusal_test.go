@@ -131,7 +131,7 @@ func FuzzRequest(f *testing.F) {
 		expanded := strings.NewReplacer("{gh}", w.variable("runner", "ACTIONS_ID_TOKEN_REQUEST_URL"), "{az}", w.variable("agent", "SYSTEM_OIDCREQUESTURI"), "{modern}", w.variable("modern", "SYSTEM_OIDCREQUESTURI")).Replace(target)
 		u, err := url.ParseRequestURI(expanded)
 		if err != nil || u.Host == "" || method == "" || strings.ContainsFunc(method, func(r rune) bool { return r < 'A' || r > 'Z' }) || strings.ContainsAny(expanded, " \r\n\t\"") {
-			t.Skip()
+			return
 		}
 		resp := w.provoke(t, method, target)
 		if !json.Valid(resp.Body) {

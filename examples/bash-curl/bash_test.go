@@ -5,13 +5,14 @@ import (
 	"testing"
 
 	"github.com/fakeentra/fakeentra/internal/exampletest"
+	"github.com/fakeentra/fakeentra/internal/toolchain"
 )
 
 func TestMain(m *testing.M) {
-	exampletest.Main(m,
-		exampletest.Command("bash", "bash", "install it with the system's packages"),
-		exampletest.Command("curl", "curl", "install it with the system's packages"),
-		exampletest.Command("jq", "jq", "install it with the system's packages"))
+	toolchain.Main(m,
+		toolchain.Command("bash", "bash", "install it with the system's packages"),
+		toolchain.Command("curl", "curl", "install it with the system's packages"),
+		toolchain.Command("jq", "jq", "install it with the system's packages"))
 }
 
 func TestListsBlobsUnderRun(t *testing.T) {

@@ -5,12 +5,13 @@ import (
 	"testing"
 
 	"github.com/fakeentra/fakeentra/internal/exampletest"
+	"github.com/fakeentra/fakeentra/internal/toolchain"
 )
 
 func TestMain(m *testing.M) {
-	exampletest.Main(m,
-		exampletest.Command("dotnet", "the .NET SDK 10 or later", "see https://dotnet.microsoft.com").NotInCI(),
-		exampletest.File("bin/Release/net10.0/ListBlobs.dll", "the program of examples/csharp-azure-identity", "examples/install"))
+	toolchain.Main(m,
+		toolchain.Command("dotnet", "the .NET SDK 10 or later", "see https://dotnet.microsoft.com").NotInCI(),
+		toolchain.File("bin/Release/net10.0/ListBlobs.dll", "the program of examples/csharp-azure-identity", "examples/install"))
 }
 
 func TestListsBlobsUnderRun(t *testing.T) {

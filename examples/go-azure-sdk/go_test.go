@@ -6,10 +6,11 @@ import (
 	"testing"
 
 	"github.com/fakeentra/fakeentra/internal/exampletest"
+	"github.com/fakeentra/fakeentra/internal/toolchain"
 )
 
 func TestMain(m *testing.M) {
-	exampletest.Main(m, exampletest.File("bin/signin", "the program of examples/go-azure-sdk", "examples/install"))
+	toolchain.Main(m, toolchain.File("bin/signin", "the program of examples/go-azure-sdk", "examples/install"))
 }
 
 func TestSignsInFromCIJobs(t *testing.T) {

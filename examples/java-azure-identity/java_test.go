@@ -5,12 +5,13 @@ import (
 	"testing"
 
 	"github.com/fakeentra/fakeentra/internal/exampletest"
+	"github.com/fakeentra/fakeentra/internal/toolchain"
 )
 
 func TestMain(m *testing.M) {
-	exampletest.Main(m,
-		exampletest.Command("java", "Java 17 or later", "install it with the system's packages"),
-		exampletest.File("target/classes/ListBlobs.class", "Maven and the program of examples/java-azure-identity", "examples/install"))
+	toolchain.Main(m,
+		toolchain.Command("java", "Java 17 or later", "install it with the system's packages"),
+		toolchain.File("target/classes/ListBlobs.class", "Maven and the program of examples/java-azure-identity", "examples/install"))
 }
 
 func TestListsBlobsUnderRun(t *testing.T) {

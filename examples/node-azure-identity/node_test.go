@@ -5,12 +5,13 @@ import (
 	"testing"
 
 	"github.com/fakeentra/fakeentra/internal/exampletest"
+	"github.com/fakeentra/fakeentra/internal/toolchain"
 )
 
 func TestMain(m *testing.M) {
-	exampletest.Main(m,
-		exampletest.Command("node", "Node.js 20 or later", "see https://nodejs.org"),
-		exampletest.File("node_modules/@azure/identity/package.json", "the packages of examples/node-azure-identity", "examples/install"))
+	toolchain.Main(m,
+		toolchain.Command("node", "Node.js 20 or later", "see https://nodejs.org"),
+		toolchain.File("node_modules/@azure/identity/package.json", "the packages of examples/node-azure-identity", "examples/install"))
 }
 
 func TestListsBlobsUnderRun(t *testing.T) {

@@ -5,10 +5,11 @@ import (
 	"testing"
 
 	"github.com/fakeentra/fakeentra/internal/exampletest"
+	"github.com/fakeentra/fakeentra/internal/toolchain"
 )
 
 func TestMain(m *testing.M) {
-	exampletest.Main(m, exampletest.Command("pwsh", "PowerShell 7.2 or later", "see https://learn.microsoft.com/powershell").NotInCI())
+	toolchain.Main(m, toolchain.Command("pwsh", "PowerShell 7.2 or later", "see https://learn.microsoft.com/powershell").NotInCI())
 }
 
 func TestListsBlobsUnderRun(t *testing.T) {

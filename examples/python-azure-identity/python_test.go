@@ -5,10 +5,11 @@ import (
 	"testing"
 
 	"github.com/fakeentra/fakeentra/internal/exampletest"
+	"github.com/fakeentra/fakeentra/internal/toolchain"
 )
 
 func TestMain(m *testing.M) {
-	exampletest.Main(m, exampletest.File(".venv/bin/python", "Python with the packages of examples/python-azure-identity", "examples/install"))
+	toolchain.Main(m, toolchain.File(".venv/bin/python", "Python with the packages of examples/python-azure-identity", "examples/install"))
 }
 
 func TestListsBlobsUnderRun(t *testing.T) {

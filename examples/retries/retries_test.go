@@ -17,6 +17,7 @@ import (
 	"github.com/fakeentra/fakeentra"
 	"github.com/fakeentra/fakeentra/emulator/fault"
 	"github.com/fakeentra/fakeentra/internal/exampletest"
+	"github.com/fakeentra/fakeentra/internal/toolchain"
 )
 
 var update = flag.Bool("update", false, "rewrite docs/retries.md to what the SDKs do")
@@ -77,8 +78,8 @@ const docs = "../../docs/retries.md"
 // Some of the programs are ended after two minutes of waiting. A pattern for
 // subtests, as in -run /MSAL4J, does one SDK alone.
 func TestSDKsRetryAsTheTableSays(t *testing.T) {
-	if !*update && os.Getenv(exampletest.RequireAll) == "" {
-		t.Skipf("did without two minutes of real time; to have them: %s=1", exampletest.RequireAll)
+	if !*update && !toolchain.Required() {
+		t.Skip("did without two minutes of real time; to have them: FAKEENTRA_REQUIRE_ALL=1")
 	}
 	fakeentra := exampletest.Build(t, "cmd/fakeentra")
 	exampletest.Permitted(t, fakeentra, "netns")

@@ -23,10 +23,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fakeentra/fakeentra/internal/exampletest"
+	"github.com/fakeentra/fakeentra/internal/toolchain"
 )
 
 func TestMain(m *testing.M) {
-	exampletest.Main(m, exampletest.Command("systemd-analyze", "systemd-analyze", "apt-get install systemd"))
+	toolchain.Main(m, toolchain.Command("systemd-analyze", "systemd-analyze", "apt-get install systemd"))
 }
 
 // home makes a home folder with the program and a scenario file.

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fakeentra/fakeentra/internal/exampletest"
+	"github.com/fakeentra/fakeentra/internal/toolchain"
 )
 
 var update = flag.Bool("update", false, "rewrite docs/sources.md to what the SDKs do")
@@ -55,6 +56,7 @@ const docs = "../../docs/sources.md"
 func TestTheTableOfSDKsIsWhatTheyDo(t *testing.T) {
 	fakeentra := exampletest.Build(t, "cmd/fakeentra")
 	exampletest.Permitted(t, fakeentra, "netns")
+	toolchain.Program(t, "curl") // fetches assertions
 	was, err := os.ReadFile(docs)
 	if err != nil {
 		t.Fatal(err)

@@ -4,69 +4,17 @@ package exampletest
 
 import (
 	"bytes"
-	"flag"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/fakeentra/fakeentra/internal/toolchain"
 )
-
-// RequireAll is the variable under which a missing toolchain is a failure.
-const RequireAll = "FAKEENTRA_REQUIRE_ALL"
-
-// A Need is something that the tests of a package cannot do without.
-type Need struct {
-	What    string // as in "Node.js 20 or later"
-	Met     func() bool
-	Install string // the command that provides it
-
-	notInCI bool
-}
-
-// NotInCI marks what .ci/run does not install, so that not even
-// FAKEENTRA_REQUIRE_ALL=1 requires it.
-func (n Need) NotInCI() Need {
-	n.notInCI = true
-	return n
-}
-
-// Command returns the need of a program in PATH.
-func Command(name, what, install string) Need {
-	return Need{What: what, Met: func() bool { _, err := exec.LookPath(name); return err == nil }, Install: install}
-}
-
-// File returns the need of a file that an installation leaves behind, relative
-// to the package.
-func File(name, what, install string) Need {
-	return Need{What: what, Met: func() bool { _, err := os.Stat(name); return err == nil }, Install: install}
-}
-
-// Main runs the tests of a package, unless a need is not met. Then the package
-// runs no test, which "go test" says beside its name, and -v says why. With
-// FAKEENTRA_REQUIRE_ALL=1 it fails instead, but for [Need.NotInCI]. Call it from
-// TestMain.
-func Main(m *testing.M, needs ...Need) {
-	flag.Parse()
-	for _, n := range needs {
-		if n.Met() {
-			continue
-		}
-		fmt.Printf("did without %s; to have it: %s\n", n.What, n.Install)
-		if os.Getenv(RequireAll) != "" && !n.notInCI {
-			fmt.Printf("%s is set, so this is a failure\n", RequireAll)
-			os.Exit(1)
-		}
-		if err := flag.Set("test.run", "^$"); err != nil {
-			panic(err) // the testing package has the flag
-		}
-		break
-	}
-	os.Exit(m.Run())
-}
 
 // Build compiles a package of this module and returns the program.
 func Build(t *testing.T, pkg string) string {
@@ -116,10 +64,7 @@ func ListsBlobs(t *testing.T, modes []string, command ...string) {
 func Permitted(t *testing.T, fakeentra, mode string) {
 	t.Helper()
 	if _, stderr, err := run(t, fakeentra, mode, fakeentra, "version"); err != nil {
-		if os.Getenv(RequireAll) != "" {
-			t.Fatalf("%s is set, and there is no mode %s: %s", RequireAll, mode, stderr)
-		}
-		t.Skipf("did without the mode %s: %s", mode, stderr)
+		toolchain.Without(t, "the mode "+mode, strings.TrimSpace(stderr))
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/fakeentra/fakeentra/internal/toolchain"
 )
 
 // An SDK is one of those that get tokens, with a program called sources that
@@ -56,11 +58,11 @@ func (s SDK) Program(t *testing.T) []string {
 	if s.command == nil {
 		return []string{Build(t, "examples/"+s.folder+"/sources")}
 	}
+	if name := s.command[0]; !strings.Contains(name, "/") {
+		toolchain.Program(t, name)
+	}
 	if _, err := os.Stat(filepath.Join(s.Folder(t), s.needs)); err != nil {
-		if os.Getenv(RequireAll) != "" {
-			t.Fatalf("%s is set, and %s is missing; examples/install makes it", RequireAll, s.needs)
-		}
-		t.Skipf("did without %s; to have it: examples/install", s.Name)
+		toolchain.Without(t, s.Name, "examples/install")
 	}
 	return s.command
 }

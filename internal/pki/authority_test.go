@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/fakeentra/fakeentra/internal/toolchain"
 )
 
 func authority(t *testing.T) *Authority {
@@ -188,10 +190,7 @@ func TestCertificatesSayWhatStrictClientsWant(t *testing.T) {
 }
 
 func TestOpenSSLAcceptsTheChainInStrictMode(t *testing.T) {
-	openssl, err := exec.LookPath("openssl")
-	if err != nil {
-		t.Skip("did without openssl; to have it: install it with the system's packages")
-	}
+	openssl := toolchain.Program(t, "openssl")
 	a, dir := authority(t), t.TempDir()
 	ca := filepath.Join(dir, "ca.pem")
 	if err := os.WriteFile(ca, a.PEM(), 0o600); err != nil {
@@ -281,7 +280,7 @@ func TestSystemBundleHoldsCertificates(t *testing.T) {
 	t.Setenv("SSL_CERT_FILE", "")
 	b := SystemBundle()
 	if b == nil {
-		t.Skip("this machine keeps its certificates elsewhere")
+		toolchain.Without(t, "a file of the certificates that the system trusts", "install ca-certificates with the system's packages")
 	}
 	if !x509.NewCertPool().AppendCertsFromPEM(b) || !bytes.HasSuffix(b, []byte("-----\n")) {
 		t.Errorf("%d bytes without a certificate, or without a newline at the end", len(b))

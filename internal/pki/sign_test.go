@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/smallstep/pkcs7"
+
+	"github.com/fakeentra/fakeentra/internal/toolchain"
 )
 
 func signed(t *testing.T, a *Authority) []byte {
@@ -60,10 +62,7 @@ func TestTheSignerIsKept(t *testing.T) {
 }
 
 func TestOpenSSLVerifiesDocuments(t *testing.T) {
-	openssl, err := exec.LookPath("openssl")
-	if err != nil {
-		t.Skip("did without openssl; to have it: install it with the system's packages")
-	}
+	openssl := toolchain.Program(t, "openssl")
 	a, dir := authority(t), t.TempDir()
 	for name, content := range map[string][]byte{"ca.pem": a.PEM(), "other.pem": authority(t).PEM(), "document": signed(t, a)} {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {

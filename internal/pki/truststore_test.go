@@ -9,13 +9,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/fakeentra/fakeentra/internal/toolchain"
 )
 
 func TestJavaReadsTheTrustStore(t *testing.T) {
-	keytool, err := exec.LookPath("keytool")
-	if err != nil {
-		t.Skip("needs keytool of a JDK: ", err)
-	}
+	keytool := toolchain.Program(t, "keytool")
 	a, b := authority(t), authority(t)
 	file := filepath.Join(t.TempDir(), "cacerts")
 	if err := os.WriteFile(file, JKS(append(a.PEM(), b.PEM()...), time.Now()), 0o600); err != nil {
@@ -50,11 +49,11 @@ func TestOpenSSLLooksForTheHashedName(t *testing.T) {
 	if want := "6f30397f"; err != nil || got != want {
 		t.Errorf("%s, %v; want %s", got, err, want)
 	}
-	openssl := exec.Command("openssl", "x509", "-noout", "-subject_hash")
+	openssl := exec.Command(toolchain.Program(t, "openssl"), "x509", "-noout", "-subject_hash")
 	openssl.Stdin = bytes.NewReader(a.PEM())
 	out, err := openssl.Output()
 	if err != nil {
-		t.Skip("did without openssl; to have it: install it with the system's packages")
+		t.Fatal(err)
 	}
 	if want := strings.TrimSpace(string(out)); got != want {
 		t.Errorf("%s, want %s, as openssl says", got, want)

@@ -226,7 +226,7 @@ func TestNetnsLeavesNothing(t *testing.T) {
 				t.Skip("these tests were started with signals ignored, as under nohup, which a sandbox keeps")
 			}
 			folder := t.TempDir()
-			cmd := sandboxed(t, order{Mode: "netns", Publish: []int{freePort(t)}}, "sh", "-c", `readlink /proc/self/ns/net; echo $$; exec sleep 600`)
+			cmd := sandboxed(t, order{Mode: "netns", Publish: []int{freePort(t)}}, "sh", "-c", `ls -l /proc/self/ns/net; echo $$; exec sleep 600`)
 			cmd.Env = append(cmd.Env, "TMPDIR="+folder)
 			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 			out, err := cmd.StdoutPipe()
@@ -236,11 +236,17 @@ func TestNetnsLeavesNothing(t *testing.T) {
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			var namespace string
+			defer func() { _, _ = cmd.Process.Kill(), cmd.Wait() }()
 			var inside int
-			if _, err := fmt.Fscan(out, &namespace, &inside); err != nil {
+			lines := bufio.NewReader(out)
+			link, err := lines.ReadString('\n')
+			if err == nil {
+				_, err = fmt.Fscan(lines, &inside)
+			}
+			if err != nil {
 				t.Fatal(err)
 			}
+			namespace := link[strings.LastIndexByte(link, ' ')+1 : len(link)-1]
 			if len(processesIn(t, namespace)) < 2 {
 				t.Fatal("the command and the process that makes sockets are not where they should be")
 			}

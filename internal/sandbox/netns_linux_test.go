@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/fakeentra/fakeentra/internal/toolchain"
 )
 
 // users are who the tests run as: whoever runs them and, if that is root, an
@@ -37,13 +39,13 @@ func run(t *testing.T, cmd *exec.Cmd, as *syscall.Credential) (stdout, stderr st
 }
 
 // skipUnlessRequired ends a test on a machine that forbids what it is about, by
-// the word of another program.
+// the word of the kernel.
 func skipUnlessRequired(t testing.TB, why string) {
 	t.Helper()
-	if err := exec.Command("unshare", "--user", "--net", "--mount", "true").Run(); err == nil && os.Getenv("FAKEENTRA_REQUIRE_ALL") != "" {
-		t.Fatal("unshare(1) makes the namespaces, but: ", why)
+	if err := toolchain.Namespaces(); err == nil && toolchain.Required() {
+		t.Fatal("this machine permits namespaces, but: ", why)
 	}
-	t.Skip("this machine forbids it: ", why)
+	t.Skip("did without namespaces; to have them: ", why)
 }
 
 func TestNetnsIsAWorldOfItsOwn(t *testing.T) {

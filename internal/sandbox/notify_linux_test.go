@@ -13,6 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/fakeentra/fakeentra/internal/toolchain"
 )
 
 // notifyIn is Notify in one variant.
@@ -145,7 +147,7 @@ func TestNotifyKillsItsCommandWhenItIsKilled(t *testing.T) {
 // What the command has started, and what that has, even in another session and
 // with no parent left, is killed, too.
 func TestNotifyLeavesNoFamilyWhenItIsKilled(t *testing.T) {
-	needSetsid(t)
+	toolchain.Program(t, "setsid")
 	for _, mode := range []string{"duplicate", "install"} {
 		p := startPiped(t, mode, `sleep 1000 & echo $!; (setsid sh -c 'echo $$; exec sleep 1000' &); exec sleep 1000`)
 		child, orphan := p.process(t), p.process(t)
@@ -160,7 +162,7 @@ func TestNotifyLeavesNoFamilyWhenItIsKilled(t *testing.T) {
 
 // What is left when the command ends by itself is no concern of its sandbox.
 func TestNotifyLeavesADaemonAlone(t *testing.T) {
-	needSetsid(t)
+	toolchain.Program(t, "setsid")
 	p := startPiped(t, "notify", `(setsid sh -c 'echo $$; exec sleep 1000' >&1 2>&- <&- &); cat`)
 	daemon := p.process(t)
 	awaitGuard(t, p.Process.Pid)
@@ -174,13 +176,6 @@ func TestNotifyLeavesADaemonAlone(t *testing.T) {
 		t.Errorf("the daemon is gone: %v", err)
 	}
 	awaitEnd(t, daemon)
-}
-
-func needSetsid(t *testing.T) {
-	t.Helper()
-	if _, err := exec.LookPath("setsid"); err != nil {
-		skipWithout(t, "setsid")
-	}
 }
 
 // A piped is a sandbox whose command talks to the test.

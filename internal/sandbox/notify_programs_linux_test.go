@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/fakeentra/fakeentra/internal/toolchain"
 )
 
 const fetchPages = `(async () => { for (const u of ["https://login.example.com/", "http://169.254.169.254/"]) console.log(await (await fetch(u)).text());
@@ -44,9 +46,7 @@ func TestNotifyServesOtherLanguages(t *testing.T) {
 		{"C, linked statically with musl", "musl-gcc", compiled(hosts, "musl-gcc", "-static"), c},
 	} {
 		t.Run(program.name, func(t *testing.T) {
-			if _, err := exec.LookPath(program.needs); err != nil {
-				skipWithout(t, program.needs)
-			}
+			toolchain.Program(t, program.needs)
 			if program.needs == "musl-gcc" && runtime.GOARCH != "amd64" {
 				t.Skip("without open(2), musl cannot be led")
 			}
@@ -61,22 +61,10 @@ func TestNotifyServesOtherLanguages(t *testing.T) {
 	}
 }
 
-// skipWithout ends a test that needs a program, or fails it where every test must
-// be run.
-func skipWithout(t *testing.T, program string) {
-	t.Helper()
-	if os.Getenv("FAKEENTRA_REQUIRE_ALL") != "" {
-		t.Fatalf("there is no %s on this machine", program)
-	}
-	t.Skipf("there is no %s on this machine", program)
-}
-
 // A user who may not listen on port 53 cannot be the DNS server of programs with
 // musl, but they find names in a file, at the second try if need be.
 func TestNotifyLeadsMuslWithoutADNSServer(t *testing.T) {
-	if _, err := exec.LookPath("musl-gcc"); err != nil {
-		skipWithout(t, "musl-gcc")
-	}
+	toolchain.Program(t, "musl-gcc")
 	if runtime.GOARCH != "amd64" {
 		t.Skip("without open(2), musl cannot be led")
 	}
