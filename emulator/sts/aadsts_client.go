@@ -183,6 +183,10 @@ var (
 		Suberror: "message_only", Claims: `{"access_token":{"capolids":{"essential":true,"values":["00000000-0000-0000-0000-000000000000"]}}}`,
 		Source: "response quoted in public",
 	})
+	// A cloud has the tenants of its own national cloud alone, and says 90002 of
+	// others.
+	_ = row(crossCloud("cross-cloud", 900382))
+	_ = row(crossCloud("cross-cloud-tenant", 900432))
 	_ = row(Refusal{
 		Name: "request-loop", Code: 50196, OAuth: "invalid_grant", Status: http.StatusBadRequest, Fidelity: edge.Approximate,
 		Text:   "The server terminated an operation because it encountered a client request loop. Please contact your app vendor.",
@@ -199,3 +203,13 @@ var (
 		Source: errorCodes + "; the body is general knowledge; only raised by a fault",
 	})
 )
+
+// crossCloud describes a refusal of a client that signs in at the authority of
+// another national cloud.
+func crossCloud(name string, code int) Refusal {
+	return Refusal{
+		Name: name, Code: code, OAuth: "invalid_request", Status: http.StatusBadRequest, Fidelity: edge.Approximate,
+		Text:   "Confidential Client is not supported in Cross Cloud request.",
+		Source: errorCodes + "; error name and status are inferred; only raised by a fault",
+	}
+}

@@ -22,6 +22,11 @@ var (
 		Text:   "The provided client certificate has expired.",
 		Source: "MSAL.NET, MockHelpers.cs of its tests in 2024; the status is inferred",
 	})
+	_ = row(Refusal{
+		Name: "mutual-tls-disabled", Code: 51000, OAuth: "invalid_request", Status: http.StatusPreconditionFailed, Fidelity: edge.Approximate,
+		Text:   "MtlsClientAuth is/are disabled",
+		Source: "MSAL.NET, its tests and docs for mutual TLS, which take the status and the code; error name is inferred; only raised by a fault",
+	})
 	_ = row(attestation("attestation-time", 1000610, "The attestation token is not within its valid time range.", edge.Approximate))
 	_ = row(attestation("attestation-issuer", 1000611, "The attestation token contains an invalid issuer.", edge.Approximate))
 	_ = row(attestation("attestation-claim", 1000612, "The attestation token contains an invalid claim value.", edge.Approximate))

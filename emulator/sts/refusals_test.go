@@ -259,6 +259,7 @@ var provocations = map[string]func(*world) reply{
 		w.clock.now = start.AddDate(20, 0, 0)
 		return w.bound()
 	},
+	"mutual-tls-disabled":   func(w *world) reply { return w.viaFault("AADSTS51000") },
 	"attestation-time":      func(w *world) reply { return w.viaFault("AADSTS1000610") },
 	"attestation-issuer":    func(w *world) reply { return w.viaFault("AADSTS1000611") },
 	"attestation-claim":     func(w *world) reply { return w.viaFault("AADSTS1000612") },
@@ -266,9 +267,11 @@ var provocations = map[string]func(*world) reply{
 	"attestation-signature": func(w *world) reply { return w.viaFault("AADSTS1000614") },
 
 	// What no request deserves.
-	"request-loop":     func(w *world) reply { return w.viaFault("AADSTS50196") },
-	"tenant-throttled": func(w *world) reply { return w.viaFault("AADSTS90055") },
-	"transient":        func(w *world) reply { return w.viaFault("AADSTS90033") },
+	"cross-cloud":        func(w *world) reply { return w.viaFault("AADSTS900382") },
+	"cross-cloud-tenant": func(w *world) reply { return w.viaFault("AADSTS900432") },
+	"request-loop":       func(w *world) reply { return w.viaFault("AADSTS50196") },
+	"tenant-throttled":   func(w *world) reply { return w.viaFault("AADSTS90055") },
+	"transient":          func(w *world) reply { return w.viaFault("AADSTS90033") },
 }
 
 // TestEveryRefusalIsProvoked raises each row over HTTP and compares status,
