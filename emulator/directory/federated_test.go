@@ -33,6 +33,7 @@ func TestMatchFederatedComparesExactly(t *testing.T) {
 		"the same":                  {edit: nil},
 		"issuer with a slash":       {edit: func(c *FederatedIdentityCredential) { c.Issuer += "/" }, field: Issuer},
 		"issuer with leading space": {edit: func(c *FederatedIdentityCredential) { c.Issuer = " " + c.Issuer }, field: Issuer},
+		"issuer in other case":      {edit: func(c *FederatedIdentityCredential) { c.Issuer = strings.ToUpper(issuer) }, field: Issuer, caseOnly: true},
 		"v1 issuer":                 {edit: func(c *FederatedIdentityCredential) { c.Issuer = strings.TrimSuffix(c.Issuer, "/v2.0") }, field: Issuer},
 		"audience in other case":    {edit: func(c *FederatedIdentityCredential) { c.Audiences[0] = strings.ToLower(audience) }, field: Audience, caseOnly: true},
 		"another audience":          {edit: func(c *FederatedIdentityCredential) { c.Audiences[0] = "api://other" }, field: Audience},

@@ -103,6 +103,28 @@ func TestATokenWithoutIDTypeIsNoUsersToken(t *testing.T) {
 	w.claims(w.withAssertion(w.forged(map[string]any{"idtyp": nil})))
 }
 
+func TestATokenWithScopesIsAUsersToken(t *testing.T) {
+	w := newWorld(t)
+	got := w.withAssertion(w.forged(map[string]any{"idtyp": nil, "scp": "user_impersonation"}))
+	if got.Body["error_codes"].([]any)[0] != 700229.0 {
+		t.Errorf("answered %v", got.Body["error_description"])
+	}
+}
+
+func TestClocksMayBeFiveMinutesApart(t *testing.T) {
+	w := newWorld(t).trusting(external())
+	assertion := w.byIssuer(nil) // from start, for an hour
+	for _, tc := range []struct {
+		at   time.Duration
+		want int
+	}{{-301 * time.Second, 401}, {-300 * time.Second, 200}, {time.Hour + 299*time.Second, 200}, {time.Hour + 300*time.Second, 401}} {
+		w.clock.now = start.Add(tc.at)
+		if got := w.withAssertion(assertion); got.Status != tc.want {
+			t.Errorf("%v after it was issued: %d %v, want %d", tc.at, got.Status, got.Body["error_description"], tc.want)
+		}
+	}
+}
+
 // A managed identity of one cloud cannot vouch for an application of another,
 // whichever cloud's audience the credential has.
 func TestATokenOfAnotherCloudIsRefusedAsSuch(t *testing.T) {
