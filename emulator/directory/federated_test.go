@@ -119,6 +119,7 @@ func TestCheckFederatedNamesTheRule(t *testing.T) {
 		"twenty-one":         {many, "can have 20 at most"},
 		"two audiences":      {one(func(c *FederatedIdentityCredential) { c.Audiences = []string{"a", "b"} }), "has 2 audiences; it must have exactly one"},
 		"short name":         {one(func(c *FederatedIdentityCredential) { c.Name = "ab" }), "3 to 120"},
+		"long name":          {one(func(c *FederatedIdentityCredential) { c.Name = strings.Repeat("n", 121) }), "3 to 120"},
 		"no subject":         {one(func(c *FederatedIdentityCredential) { c.Subject = "" }), "its subject has 0 characters"},
 		"long issuer":        {one(func(c *FederatedIdentityCredential) { c.Issuer = strings.Repeat("x", 601) }), "its issuer has 601 characters"},
 		"same name":          {append(one(nil), credential(func(c *FederatedIdentityCredential) { c.Subject = "other" })), `two federated identity credentials are named "msi-as-fic"`},
@@ -141,8 +142,13 @@ func TestCheckFederatedNamesTheRule(t *testing.T) {
 		named("gitlab-project", flexible("https://gitlab.com", "claims['sub'] matches '*' and claims['project_id'] eq '7'")),
 		named("github-repository", flexible(github, "claims['sub'] matches 'repo:contoso/contoso-repo:ref:refs/heads/*' and claims['repository_id'] eq '456789' and claims['repository_owner_id'] eq '123456'")),
 	}
-	if err := CheckFederated(ok); err != nil {
-		t.Errorf("good credentials: %v", err)
+	longest := credential(func(c *FederatedIdentityCredential) {
+		c.Name, c.Issuer, c.Subject, c.Audiences[0] = strings.Repeat("n", 120), strings.Repeat("i", 600), strings.Repeat("s", 600), strings.Repeat("a", 600)
+	})
+	for what, good := range map[string][]FederatedIdentityCredential{"good": ok, "twenty": many[:MaxFederated], "shortest": {named("fic", credential(nil))}, "longest": {longest}} {
+		if err := CheckFederated(good); err != nil {
+			t.Errorf("%s credentials: %v", what, err)
+		}
 	}
 }
 
