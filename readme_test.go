@@ -31,16 +31,16 @@ func TestExport(t *testing.T) {
 		Grant(exporter, fakeentra.StorageBlobDataReader)
 	vm := entra.AddHost("vm1", fakeentra.IMDS).Assign(agent)
 
-	got, err := export(t.Context(), vm.Client(), contoso.ID, exporter.ClientID, agent.ClientID)
+	got, err := export(t.Context(), vm.Client(), string(contoso.ID), string(exporter.ClientID), string(agent.ClientID))
 	if err != nil || !slices.Equal(got, []string{"q1.csv"}) {
 		t.Fatalf("exported %v, %v", got, err)
 	}
 }
 
 // export stands for the code under test of the README.
-func export(ctx context.Context, client *http.Client, tenant directory.TenantID, app, identity directory.ClientID) ([]string, error) {
-	w := world{contoso: &fakeentra.Tenant{Tenant: directory.Tenant{ID: tenant}}, agent: &fakeentra.ManagedIdentity{ManagedIdentity: directory.ManagedIdentity{ClientID: identity}},
-		exporter: &fakeentra.Application{Application: directory.Application{ClientID: app}}}
+func export(ctx context.Context, client *http.Client, tenant, app, identity string) ([]string, error) {
+	w := world{contoso: &fakeentra.Tenant{Tenant: directory.Tenant{ID: directory.TenantID(tenant)}}, agent: &fakeentra.ManagedIdentity{ManagedIdentity: directory.ManagedIdentity{ClientID: directory.ClientID(identity)}},
+		exporter: &fakeentra.Application{Application: directory.Application{ClientID: directory.ClientID(app)}}}
 	credential, err := w.credential(client, w.contoso)
 	if err != nil {
 		return nil, err
