@@ -25,10 +25,11 @@ nothing: do not expose it to a network that you do not own.`,
 			}
 			return nil
 		},
-		SilenceErrors:         true,
-		SilenceUsage:          true,
-		DisableFlagsInUseLine: true,
-		CompletionOptions:     cobra.CompletionOptions{DisableDefaultCmd: true},
+		SilenceErrors:              true,
+		SuggestionsMinimumDistance: 1,
+		SilenceUsage:               true,
+		DisableFlagsInUseLine:      true,
+		CompletionOptions:          cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { cmd.Print(help(cmd)) })
 	root.SetOut(os.Stdout)

@@ -37,13 +37,13 @@ func document(data []byte, found *problems) *yaml.Node {
 		found.add(spot{line: 1, column: 1}, `the file is empty; expected "fakeentra: %d" and what the cloud consists of`, Version)
 		return nil
 	case err != nil:
-		syntax(err, found)
+		syntax(data, err, found)
 		return nil
 	}
 	switch err := loader.Load(&second); {
 	case errors.Is(err, io.EOF):
 	case err != nil:
-		syntax(err, found)
+		syntax(data, err, found)
 		return nil
 	default:
 		found.add(spot{line: second.Line, column: second.Column}, "a second YAML document begins here; expected one document")
@@ -58,7 +58,7 @@ func document(data []byte, found *problems) *yaml.Node {
 // readable refuses what the YAML library would refuse without naming a line.
 func readable(data []byte, found *problems) bool {
 	if len(data) > MaxSize {
-		found.add(spot{line: 1}, "the file has %d bytes; expected %d at most", len(data), MaxSize)
+		found.add(spot{line: 1}, "the file has more than %d bytes; expected %d at most", MaxSize, MaxSize)
 		return false
 	}
 	line := 1
@@ -80,7 +80,7 @@ func readable(data []byte, found *problems) bool {
 }
 
 // syntax reports what the YAML library says about a file that is not YAML.
-func syntax(err error, found *problems) {
+func syntax(data []byte, err error, found *problems) {
 	var load *yaml.LoadError
 	if !errors.As(err, &load) {
 		found.add(spot{line: 1}, "not YAML: %v", err)
@@ -90,6 +90,10 @@ func syntax(err error, found *problems) {
 	if load.ContextMsg != "" {
 		message += " " + load.ContextMsg
 	}
-	at := spot{line: max(load.Mark.Line, 1), column: load.Mark.Column}
+	lines := strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")
+	at := spot{line: min(max(load.Mark.Line, 1), len(lines)), column: load.Mark.Column} // the end is beyond the last line
+	if strings.HasPrefix(strings.TrimLeft(lines[at.line-1], " "), "\t") {
+		message = "a tab cannot indent a line; expected spaces"
+	}
 	found.add(at, "not YAML: %s", message)
 }

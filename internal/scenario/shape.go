@@ -272,10 +272,29 @@ func (r *reader) key(k *yaml.Node, s *shape, v *value, at spot) (*shape, bool) {
 	i := slices.IndexFunc(s.keys, func(known key) bool { return known.name == k.Value })
 	if i < 0 {
 		names := s.names()
-		r.found.add(at, "unknown key %s;%s expected one of: %s", quoted(k.Value), suggestion(k.Value, names), strings.Join(names, ", "))
+		likely := suggestion(k.Value, names)
+		if holder := s.holder(k.Value); likely == "" && holder != "" {
+			likely = fmt.Sprintf(" it belongs inside %s;", holder)
+		}
+		r.found.add(at, "unknown key %s;%s expected one of: %s", quoted(k.Value), likely, strings.Join(names, ", "))
 		return nil, false
 	}
 	return s.keys[i].is, true
+}
+
+// holder returns the key of a record whose value, or whose items, can have the
+// key name.
+func (s *shape) holder(name string) string {
+	for _, k := range s.keys {
+		inner := k.is
+		for inner.of != nil {
+			inner = inner.of
+		}
+		if slices.Contains(inner.names(), name) {
+			return k.name
+		}
+	}
+	return ""
 }
 
 func (v *value) add(inside *value) {
