@@ -65,18 +65,19 @@ func TestOnlyRS256SignaturesOfPublishedKeysCount(t *testing.T) {
 	for name, tc := range map[string]struct {
 		raw  string
 		want *Refusal
+		why  string
 	}{
-		"alg none":         {"eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0." + payload + ".", errWrongSignature},
-		"alg HS256":        {"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9." + payload + "." + signature, errWrongSignature},
-		"changed payload":  {head + "." + strings.Replace(payload, payload[10:12], "AA", 1) + "." + signature, nil},
-		"no signature":     {head + "." + payload + ".", errWrongSignature},
-		"no kid":           {"eyJhbGciOiJSUzI1NiJ9." + payload + "." + signature, errWrongSignature},
-		"not a JWT":        {"abc", errUnreadableToken},
-		"two parts":        {head + "." + payload, errUnreadableToken},
-		"claims no object": {head + ".W10." + signature, errUnreadableToken},
+		"alg none":         {"eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0." + payload + ".", errWrongSignature, `"none"; expected RS256`},
+		"alg HS256":        {"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9." + payload + "." + signature, errWrongSignature, `"HS256"; expected RS256`},
+		"changed payload":  {head + "." + strings.Replace(payload, payload[10:12], "AA", 1) + "." + signature, nil, ""},
+		"no signature":     {head + "." + payload + ".", errWrongSignature, "does not fit the key"},
+		"no kid":           {"eyJhbGciOiJSUzI1NiJ9." + payload + "." + signature, errWrongSignature, `the key ""`},
+		"not a JWT":        {"abc", errUnreadableToken, "not a JWT"},
+		"two parts":        {head + "." + payload, errUnreadableToken, "not a JWT"},
+		"claims no object": {head + ".W10." + signature, errUnreadableToken, "not a JWT"},
 	} {
 		_, e := w.authenticate(tc.raw, account, w.now)
-		if e == nil || tc.want != nil && e.Refusal != tc.want {
+		if e == nil || tc.want != nil && e.Refusal != tc.want || !strings.Contains(e.Reason, tc.why) {
 			t.Errorf("%s: got %v", name, e)
 		}
 	}

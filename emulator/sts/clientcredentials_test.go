@@ -244,14 +244,15 @@ func TestMalformedTokenRequests(t *testing.T) {
 		contentType, body string
 		code              float64
 	}{
-		"JSON":            {"application/json", `{"grant_type":"client_credentials"}`, 900144},
-		"no content type": {"", "grant_type=client_credentials", 900144},
-		"semicolons":      {"application/x-www-form-urlencoded", "a=b;c=d", 900144},
-		"no escapes":      {"application/x-www-form-urlencoded", "a=%zz", 9002313},
-		"empty":           {"application/x-www-form-urlencoded", "", 900144},
-		"only an id":      {"application/x-www-form-urlencoded", "grant_type=client_credentials", 900144},
-		"over a megabyte": {"application/x-www-form-urlencoded", "a=" + strings.Repeat("x", 1<<20), 9002313},
-		"NUL client":      {"application/x-www-form-urlencoded", "grant_type=client_credentials&client_id=%00", 700016},
+		"JSON":               {"application/json", `{"grant_type":"client_credentials"}`, 900144},
+		"no content type":    {"", "grant_type=client_credentials", 900144},
+		"semicolons":         {"application/x-www-form-urlencoded", "a=b;c=d", 900144},
+		"no escapes":         {"application/x-www-form-urlencoded", "a=%zz", 9002313},
+		"empty":              {"application/x-www-form-urlencoded", "", 900144},
+		"only an id":         {"application/x-www-form-urlencoded", "grant_type=client_credentials", 900144},
+		"type, no assertion": {"application/x-www-form-urlencoded", "grant_type=client_credentials&client_id=" + exporter + "&scope=s&client_assertion_type=" + url.QueryEscape(assertionBearer), 900144},
+		"over a megabyte":    {"application/x-www-form-urlencoded", "a=" + strings.Repeat("x", 1<<20), 9002313},
+		"NUL client":         {"application/x-www-form-urlencoded", "grant_type=client_credentials&client_id=%00", 700016},
 	} {
 		if got := w.do("POST", target, tc.contentType, tc.body, nil); got.Body["error_codes"].([]any)[0] != tc.code {
 			t.Errorf("%s: %v, want %v", name, got.Body["error_codes"], tc.code)

@@ -153,6 +153,8 @@ func TestSystemAssignedIdentitiesAreAcceptedWithAWarning(t *testing.T) {
 func TestTheClassicMistakesAreNamed(t *testing.T) {
 	for want, edit := range map[string]func(*directory.FederatedIdentityCredential){
 		"Entra compares the principal (object) ID of a managed identity, not its client ID": func(f *directory.FederatedIdentityCredential) { f.Subject = agentCID },
+		"this is an application's object ID, not a managed identity's principal ID":         func(f *directory.FederatedIdentityCredential) { f.Subject = "e0" },
+		"they differ in letter case alone, and Entra compares exactly":                      func(f *directory.FederatedIdentityCredential) { f.Issuer = strings.ToUpper(f.Issuer) },
 		"they differ in the slash at the end":                                               func(f *directory.FederatedIdentityCredential) { f.Issuer += "/" },
 		"whose issuer ends in /v2.0":                                                        func(f *directory.FederatedIdentityCredential) { f.Issuer = environment.Public.IssuerV1(contoso) },
 		"it must be api://AzureADTokenExchange":                                             func(f *directory.FederatedIdentityCredential) { f.Audiences = []string{"api://azureadtokenexchange"} },
