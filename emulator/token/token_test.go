@@ -86,23 +86,31 @@ func TestVerifyRefusesOtherAlgorithms(t *testing.T) {
 func TestParseRefusesWhatIsNoToken(t *testing.T) {
 	enc := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
 	header := enc(`{"alg":"RS256"}`)
-	for name, raw := range map[string]string{
-		"empty":           "",
-		"one part":        "abc",
-		"four parts":      "a.b.c.d",
-		"not base64":      header + ".***.AAAA",
-		"not JSON":        header + "." + enc("{") + ".AAAA",
-		"an array":        header + "." + enc("[]") + ".AAAA",
-		"null":            header + "." + enc("null") + ".AAAA",
-		"iss is a number": header + "." + enc(`{"iss":7}`) + ".AAAA",
-		"exp is a word":   header + "." + enc(`{"exp":"soon"}`) + ".AAAA",
-		"exp is huge":     header + "." + enc(`{"exp":1e300}`) + ".AAAA",
-		"aud is a number": header + "." + enc(`{"aud":1}`) + ".AAAA",
-		"too long":        header + "." + strings.Repeat("A", MaxLength) + ".AAAA",
+	long := func(length int) string { // a token but for its length
+		parts := header + "." + enc("{}") + "."
+		return parts + strings.Repeat("A", length-len(parts))
+	}
+	for name, tc := range map[string]struct{ raw, want string }{
+		"empty":           {"", "invalid number of segments"},
+		"one part":        {"abc", "invalid number of segments"},
+		"four parts":      {"a.b.c.d", "invalid number of segments"},
+		"not base64":      {header + ".***.AAAA", "could not base64 decode claim"},
+		"not JSON":        {header + "." + enc("{") + ".AAAA", "could not JSON decode claim: unexpected end"},
+		"an array":        {header + "." + enc("[]") + ".AAAA", "cannot unmarshal array"},
+		"null":            {header + "." + enc("null") + ".AAAA", "are not a JSON object"},
+		"header an array": {"W10." + enc("{}") + ".AAAA", "could not JSON decode header"},
+		"iss is a number": {header + "." + enc(`{"iss":7}`) + ".AAAA", "cannot unmarshal number into Go struct field Claims.iss"},
+		"exp is a word":   {header + "." + enc(`{"exp":"soon"}`) + ".AAAA", `"soon" is not a NumericDate`},
+		"exp is huge":     {header + "." + enc(`{"exp":1e300}`) + ".AAAA", "1e300 is not a NumericDate"},
+		"aud is a number": {header + "." + enc(`{"aud":1}`) + ".AAAA", "expected a string or an array of strings"},
+		"too long":        {long(MaxLength + 1), "the token has 65537 characters; at most 65536 are read"},
 	} {
-		if tok, err := Parse(raw); err == nil {
-			t.Errorf("%s: parsed to %+v", name, tok.Claims)
+		if tok, err := Parse(tc.raw); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: %+v, %v; want an error that says %q", name, tok, err, tc.want)
 		}
+	}
+	if _, err := Parse(long(MaxLength)); err != nil {
+		t.Errorf("the longest: %v", err)
 	}
 }
 
