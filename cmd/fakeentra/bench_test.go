@@ -28,9 +28,8 @@ func program(b *testing.B) string {
 	return path
 }
 
-// firstExchange starts a server and lists blobs through its proxy, which takes
-// an exchange. It returns the server, to be stopped.
-func firstExchange(b *testing.B, path, state string, args ...string) *exec.Cmd {
+// startServer starts a server, and returns it when it is ready.
+func startServer(b *testing.B, path, state string, args ...string) (*exec.Cmd, ready) {
 	b.Helper()
 	readyFile := filepath.Join(b.TempDir(), "up")
 	server := exec.Command(path, append([]string{"serve", "--ready-file", readyFile}, args...)...)
@@ -52,6 +51,14 @@ func firstExchange(b *testing.B, path, state string, args ...string) *exec.Cmd {
 	if err := json.Unmarshal(raw, &up); err != nil {
 		b.Fatal(err)
 	}
+	return server, up
+}
+
+// firstExchange starts a server and lists blobs through its proxy, which takes
+// an exchange. It returns the server, to be stopped.
+func firstExchange(b *testing.B, path, state string, args ...string) *exec.Cmd {
+	b.Helper()
+	server, up := startServer(b, path, state, args...)
 	proxy, err := url.Parse(up.Proxy)
 	if err != nil {
 		b.Fatal(err)
@@ -75,40 +82,50 @@ func stop(b *testing.B, server *exec.Cmd) {
 
 // BenchmarkServeToFirstExchange goes from the start of the process to the first
 // list of blobs over TLS. To reach: 100 ms with the key of an earlier start,
-// 400 ms with a new one. The ratio is to a process that only prints its version.
+// 400 ms with a new one. Both are medians, and the ratio is to that of a process
+// that only prints its version.
 func BenchmarkServeToFirstExchange(b *testing.B) {
 	path := program(b)
 	for name, args := range map[string][]string{"kept-key": nil, "fresh-key": {"--fresh-keys"}} {
 		b.Run(name, func(b *testing.B) {
 			state := b.TempDir()
 			stop(b, firstExchange(b, path, state, args...))
-			var took, bare time.Duration
+			var took, bare []time.Duration
 			for b.Loop() {
 				begin := time.Now()
 				server := firstExchange(b, path, state, args...)
-				took += time.Since(begin)
+				took = append(took, time.Since(begin))
 				stop(b, server)
 				begin = time.Now()
 				if err := exec.Command(path, "version").Run(); err != nil {
 					b.Fatal(err)
 				}
-				bare += time.Since(begin)
+				bare = append(bare, time.Since(begin))
 			}
-			b.ReportMetric(float64(took.Milliseconds())/float64(b.N), "ms/start")
-			b.ReportMetric(float64(took)/float64(bare), "x-bare-process")
+			slices.Sort(took)
+			slices.Sort(bare)
+			b.ReportMetric(float64(took[0].Microseconds())/1000, "ms-at-best")
+			b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "ms/start")
+			b.ReportMetric(float64(took[len(took)/2])/float64(bare[len(bare)/2]), "x-bare-process")
 		})
 	}
 }
 
 // BenchmarkMemoryAtRest reports what a server holds after its first exchange. To
-// reach: 40 MiB.
+// reach: 40 MiB. The ratio is to one that has a control plane and no request.
 func BenchmarkMemoryAtRest(b *testing.B) {
 	path := program(b)
+	var held, bare float64
 	for b.Loop() {
 		server := firstExchange(b, path, b.TempDir())
-		b.ReportMetric(resident(b, server.Process.Pid), "MiB")
+		held += resident(b, server.Process.Pid)
 		stop(b, server)
+		idle, _ := startServer(b, path, b.TempDir(), "--https", "", "--imds", "", "--proxy", "")
+		bare += resident(b, idle.Process.Pid)
+		stop(b, idle)
 	}
+	b.ReportMetric(held/float64(b.N), "MiB")
+	b.ReportMetric(held/bare, "x-bare-server")
 }
 
 // resident returns the memory that a process has in MiB, on Linux.
