@@ -108,7 +108,7 @@ func (c *Container) certificates(ctx context.Context) (map[string][]byte, error)
 	if err != nil {
 		return nil, err
 	}
-	bundle := append(pki.SystemBundle(), ca...)
+	bundle := pki.SystemBundle(ca)
 	return map[string][]byte{caFile: ca, bundleFile: bundle, trustStoreFile: pki.JKS(bundle, time.Now())}, nil
 }
 

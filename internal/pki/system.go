@@ -19,16 +19,44 @@ func Bundles() []string {
 }
 
 // SystemBundle returns the certificates that this machine trusts, in PEM and
-// with a newline at the end, or nothing when they are not kept in a file. Like
-// Go and OpenSSL, it looks into the file that SSL_CERT_FILE names first.
+// with a newline at the end, or nothing when they are not kept in a file, and
+// others beside them. Like Go and OpenSSL, it looks into the file that
+// SSL_CERT_FILE names first.
 //
 // Variables such as SSL_CERT_FILE replace the system's certificates, so
 // whoever points one to an [Authority] puts these beside it.
-func SystemBundle() []byte {
+func SystemBundle(others ...[]byte) []byte {
+	room := 0
+	for _, other := range others {
+		room += len(other)
+	}
+	var bundle []byte
 	for _, f := range append([]string{os.Getenv("SSL_CERT_FILE")}, Bundles()...) {
-		if b, err := os.ReadFile(f); err == nil && len(b) > 0 {
-			return append(bytes.TrimRight(b, "\n"), '\n')
+		if b := readWithRoom(f, room+1); len(b) > 0 {
+			bundle = append(bytes.TrimRight(b, "\n"), '\n')
+			break
 		}
 	}
-	return nil
+	for _, other := range others {
+		bundle = append(bundle, other...)
+	}
+	return bundle
+}
+
+// readWithRoom returns what is in a file, or nothing, with room behind it for as
+// much more: bundles are large, and every sandbox has one before it starts.
+func readWithRoom(name string, room int) []byte {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = f.Close() }()
+	var b bytes.Buffer
+	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+		b.Grow(int(info.Size()) + bytes.MinRead + room)
+	}
+	if _, err := b.ReadFrom(f); err != nil {
+		return nil
+	}
+	return b.Bytes()
 }

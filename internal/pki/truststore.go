@@ -1,12 +1,16 @@
 package pki
 
 import (
+	"bytes"
 	"crypto/sha1"
 	"encoding/asn1"
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/pem"
 	"fmt"
+	"iter"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf16"
@@ -25,27 +29,58 @@ const JKSPassword = "changeit"
 // of a certificate, an alias, the time in milliseconds, the type, the content;
 // and a keyed digest.
 func JKS(certificates []byte, now time.Time) []byte {
-	entries := make([]byte, 0, len(certificates))
+	const magic, version, countAt = 0xFEEDFEED, 2, 8
+	store := make([]byte, 0, len(certificates)) // which are longer in PEM
+	store = binary.BigEndian.AppendUint32(store, magic)
+	store = binary.BigEndian.AppendUint32(store, version)
+	store = binary.BigEndian.AppendUint32(store, 0)
 	count := uint32(0)
-	for block, rest := pem.Decode(certificates); block != nil; block, rest = pem.Decode(rest) {
-		if block.Type != "CERTIFICATE" {
-			continue
-		}
+	for der := range blocks(certificates) {
 		const trusted = 2
-		entries = binary.BigEndian.AppendUint32(entries, trusted)
-		entries = appendUTF(entries, fmt.Sprintf("certificate-%d", count))
-		entries = binary.BigEndian.AppendUint64(entries, uint64(now.UnixMilli()))
-		entries = appendUTF(entries, "X.509")
-		entries = binary.BigEndian.AppendUint32(entries, uint32(len(block.Bytes)))
-		entries = append(entries, block.Bytes...)
+		store = binary.BigEndian.AppendUint32(store, trusted)
+		store = appendUTF(store, "certificate-"+strconv.Itoa(int(count)))
+		store = binary.BigEndian.AppendUint64(store, uint64(now.UnixMilli()))
+		store = appendUTF(store, "X.509")
+		store = binary.BigEndian.AppendUint32(store, uint32(len(der)))
+		store = append(store, der...)
 		count++
 	}
-	const magic, version = 0xFEEDFEED, 2
-	store := binary.BigEndian.AppendUint32(nil, magic)
-	store = binary.BigEndian.AppendUint32(store, version)
-	store = binary.BigEndian.AppendUint32(store, count)
-	store = append(slices.Grow(store, len(entries)+sha1.Size), entries...)
+	binary.BigEndian.PutUint32(store[countAt:], count)
 	return append(store, digest(store)...)
+}
+
+// blocks are the certificates in a file in PEM form, in DER, each until the next
+// one is asked for. [pem.Decode] takes six times as long, a millisecond for the
+// bundle of a system, so it sees only what is not plain.
+func blocks(certificates []byte) iter.Seq[[]byte] {
+	begin, end := []byte("-----BEGIN CERTIFICATE-----"), []byte("-----END CERTIFICATE-----")
+	return func(yield func([]byte) bool) {
+		var der []byte
+		for {
+			start := bytes.Index(certificates, begin)
+			if start < 0 {
+				return
+			}
+			certificates = certificates[start:]
+			length := bytes.Index(certificates, end)
+			if length < 0 {
+				return
+			}
+			text := certificates[len(begin):length]
+			der = slices.Grow(der[:0], base64.StdEncoding.DecodedLen(len(text)))
+			n, err := base64.StdEncoding.Decode(der[:cap(der)], text)
+			der = der[:n]
+			if err != nil {
+				if block, _ := pem.Decode(certificates[:length+len(end)]); block != nil {
+					der, err = block.Bytes, nil
+				}
+			}
+			if err == nil && !yield(der) {
+				return
+			}
+			certificates = certificates[length+len(end):]
+		}
+	}
 }
 
 // appendUTF appends a short text in ASCII as java.io.DataOutput.writeUTF does.

@@ -3,9 +3,11 @@ package pki
 import (
 	"bytes"
 	"encoding/hex"
+	"encoding/pem"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,5 +59,51 @@ func TestOpenSSLLooksForTheHashedName(t *testing.T) {
 	}
 	if want := strings.TrimSpace(string(out)); got != want {
 		t.Errorf("%s, want %s, as openssl says", got, want)
+	}
+}
+
+// The trust store has its own way through a bundle, which must find what
+// encoding/pem finds.
+func TestTheTrustStoreHasEveryCertificateOfABundle(t *testing.T) {
+	plain := string(authority(t).PEM())
+	for name, bundle := range map[string]string{
+		"alone":           plain,
+		"with a comment":  "# CA\n" + plain + "\n\n" + plain,
+		"in CRLF":         strings.ReplaceAll(plain, "\n", "\r\n"),
+		"indented":        strings.ReplaceAll(plain, "\nMII", "\n \tMII"),
+		"in one line":     strings.NewReplacer("E-----\n", "E-----\n", "\n-----", "\n-----", "\n", "").Replace(plain) + "\n",
+		"begun twice":     "-----BEGIN CERTIFICATE-----\nAAAA\n" + plain,
+		"after a key":     "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n" + plain,
+		"broken, and one": "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n" + plain,
+		"cut off":         plain + "-----BEGIN CERTIFICATE-----\nAAAA\n",
+		"of the system":   string(SystemBundle([]byte(plain))),
+	} {
+		var want [][]byte
+		for block, rest := pem.Decode([]byte(bundle)); block != nil; block, rest = pem.Decode(rest) {
+			if block.Type == "CERTIFICATE" {
+				want = append(want, block.Bytes)
+			}
+		}
+		var got [][]byte
+		for der := range blocks([]byte(bundle)) {
+			got = append(got, bytes.Clone(der))
+		}
+		if !slices.EqualFunc(got, want, bytes.Equal) {
+			t.Errorf("%s: %d certificates, %d of encoding/pem, or others", name, len(got), len(want))
+		}
+	}
+}
+
+func TestTheSystemsCertificatesHaveOthersBesideThem(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "bundle.pem")
+	if err := os.WriteFile(file, []byte("system\n\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("SSL_CERT_FILE", file)
+	if got := string(SystemBundle([]byte("one\n"), []byte("two\n"))); got != "system\none\ntwo\n" {
+		t.Errorf("%q", got)
+	}
+	if got := string(SystemBundle()); got != "system\n" {
+		t.Errorf("%q", got)
 	}
 }

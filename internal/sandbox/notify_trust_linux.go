@@ -20,7 +20,7 @@ func (n *notified) environ(w World, c Command) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	trusted := append(pki.SystemBundle(), w.CA...)
+	trusted := pki.SystemBundle(w.CA)
 	bundle, err := n.file("bundle.pem", trusted)
 	if err != nil {
 		return nil, err

@@ -39,7 +39,7 @@ func trustFiles(certificate []byte, java bool) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	bundle := append(pki.SystemBundle(), certificate...)
+	bundle := pki.SystemBundle(certificate)
 	files := map[string][]byte{}
 	add := func(name string, content []byte) { files[strings.TrimPrefix(name, "/etc/")] = content }
 	for _, name := range pki.Bundles() {
