@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,7 +52,7 @@ func checkKey() checkup {
 	c := checkup{Name: "signing key"}
 	var warnings strings.Builder
 	kept, err := openKeyFile(false, &warnings)
-	switch {
+	switch err := cmp.Or(err, kept.check()); {
 	case err != nil:
 		f := explain(err)
 		c.Says, c.Mend = f.text, f.hint

@@ -181,7 +181,7 @@ func TestCloudsElsewhereAreNotAsked(t *testing.T) {
 	}
 }
 
-func TestKeyThatOthersMayHaveIsFound(t *testing.T) {
+func TestKeyThatCannotBeUsedIsFound(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux lets XDG_STATE_HOME choose the state folder")
 	}
@@ -203,6 +203,13 @@ func TestKeyThatOthersMayHaveIsFound(t *testing.T) {
 	}
 	if left, err := os.ReadDir(filepath.Dir(key)); err != nil || len(left) != 1 {
 		t.Errorf("the folder has %v (%v), want the key alone", left, err)
+	}
+	if err := os.Chmod(key, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	broken := checkup{Name: "signing key", Says: key + " is not a signing key: no RSA private key in PEM form where one was expected", Mend: "delete it, and the next start makes a new one"}
+	if diff := cmp.Diff(broken, checkKey()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

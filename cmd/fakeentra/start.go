@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"io"
 	"slices"
 	"strings"
@@ -26,7 +27,7 @@ func (s *start) cloud(warnings io.Writer) (*fakeentra.Cloud, string, error) {
 	}
 	cloud, err := fakeentra.New(fakeentra.WithScenarioFile(file.name, file.data), key)
 	if err != nil {
-		return nil, "", err
+		return nil, "", cmp.Or(kept.check(), err)
 	}
 	host, err := pickHost(cloud.Hosts(), s.host, file.name)
 	if err != nil {

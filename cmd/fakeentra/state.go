@@ -37,9 +37,12 @@ type keyFile struct {
 	pem  []byte // nil if there is none yet
 }
 
+// keyHint is for key files that cannot be used.
+const keyHint = "delete it, and the next start makes a new one"
+
 // openKeyFile reads the signing key of an earlier start. Without a folder to
 // keep it in, there is a warning and no key. A key that somebody else may have
-// read or changed is refused, and so is what is no key.
+// read or changed is refused. What is no key is found by who uses it.
 func openKeyFile(fresh bool, warnings io.Writer) (keyFile, error) {
 	if fresh {
 		return keyFile{}, nil
@@ -58,18 +61,26 @@ func openKeyFile(fresh bool, warnings io.Writer) (keyFile, error) {
 		cannotKeep(warnings, writable, err)
 		return keyFile{}, nil
 	}
-	hint := "delete it, and the next start makes a new one"
 	if wide := info.Mode().Perm() &^ 0o600; wide != 0 && runtime.GOOS != "windows" {
-		return keyFile{}, failed(hint, "the signing key %s has the mode %04o, and others may have it; expected 0600", path, info.Mode().Perm())
+		return keyFile{}, failed(keyHint, "the signing key %s has the mode %04o, and others may have it; expected 0600", path, info.Mode().Perm())
 	}
 	pem, err := os.ReadFile(path)
 	if err != nil {
-		return keyFile{}, failed(hint, "cannot read the signing key %s: %v", path, cause(err))
-	}
-	if _, err := token.ParsePEM(pem); err != nil {
-		return keyFile{}, failed(hint, "%s is not a signing key: %v", path, err)
+		return keyFile{}, failed(keyHint, "cannot read the signing key %s: %v", path, cause(err))
 	}
 	return keyFile{path, pem}, nil
+}
+
+// check refuses what is no key. It parses the key, which takes a third of a
+// millisecond, so it is for when no cloud could be made of it.
+func (k keyFile) check() error {
+	if k.pem == nil {
+		return nil
+	}
+	if _, err := token.ParsePEM(k.pem); err != nil {
+		return failed(keyHint, "%s is not a signing key: %v", k.path, err)
+	}
+	return nil
 }
 
 // keep writes the key of a cloud for the next start, unless it is there already.
