@@ -30,11 +30,15 @@ func Child() {
 	if len(os.Args) < 3 || os.Args[1] != childWord {
 		return
 	}
+	signals := make(chan os.Signal, 16) // they are for the command
+	if os.Args[2] == "netns" {
+		signal.Notify(signals, passedOn()...) // which takes long on a thread that is locked
+	}
 	runtime.LockOSThread() // capabilities and filters belong to threads
 	unix.CloseOnExec(parentSocket)
 	switch os.Args[2] {
 	case "netns":
-		tellParent(netnsChild(os.Args[3], os.Args[4:]))
+		tellParent(netnsChild(signals, os.Args[3], os.Args[4:]))
 	case "maker":
 		makeSockets()
 	case "guard":
@@ -73,9 +77,7 @@ func sendReport(report setupReport, files ...int) error {
 
 // netnsChild sets up the namespaces that this process is in and becomes the
 // command. It returns only errors.
-func netnsChild(path string, args []string) error {
-	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, passedOn()...) // they are for the command
+func netnsChild(signals <-chan os.Signal, path string, args []string) error {
 	var order [1 << 16]byte
 	length, err := unix.Read(parentSocket, order[:])
 	if err != nil {

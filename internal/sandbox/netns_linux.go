@@ -32,12 +32,12 @@ import (
 // When ctx is done the command is killed. It must be called by a program that
 // calls [Child]. Errors are as [ErrUnavailable] says.
 func Netns(ctx context.Context, w World, c Command) (Result, error) {
+	s := newSupervisor() // which takes long on a thread that is locked
+	defer s.stop()
 	// The parent's death kills the child (prctl(2), PR_SET_PDEATHSIG), but the
 	// parent is this thread.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	s := newSupervisor()
-	defer s.stop()
 	published, err := listenPublished(c.Publish)
 	if err != nil {
 		return Result{}, err
