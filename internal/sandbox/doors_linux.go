@@ -32,7 +32,7 @@ func (d *doors) open(outlets, endpoints int) error {
 	}
 	for _, l := range all {
 		var err error
-		if *l, err = net.Listen("tcp4", "127.0.0.1:0"); err != nil {
+		if *l, err = listen(netip.AddrPortFrom(loopback, 0)); err != nil {
 			return fmt.Errorf("cannot listen on a loopback address: %w", err)
 		}
 	}
@@ -53,10 +53,28 @@ func (d *doors) open(outlets, endpoints int) error {
 func openDNS() (net.PacketConn, error) {
 	pid := os.Getpid()
 	own := netip.AddrFrom4([4]byte{127, portDNS, byte(pid >> 8), byte(pid)})
-	if l, err := net.ListenPacket("udp4", netip.AddrPortFrom(own, portDNS).String()); err == nil {
-		return l, nil
+	fd, err := door{unix.SOCK_DGRAM, netip.AddrPortFrom(own, portDNS)}.open()
+	if err != nil {
+		fd, err = door{unix.SOCK_DGRAM, netip.AddrPortFrom(loopback, 0)}.open()
 	}
-	return net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), "dns")
+	defer func() { _ = f.Close() }()
+	return net.FilePacketConn(f)
+}
+
+// listen is [net.Listen] without a look at what else this machine can do, such as
+// IPv6 and MPTCP, which takes as long as to start a process.
+func listen(at netip.AddrPort) (net.Listener, error) {
+	fd, err := door{unix.SOCK_STREAM, at}.open()
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), at.String())
+	defer func() { _ = f.Close() }()
+	return net.FileListener(f)
 }
 
 // openVoid returns a socket whose peer is itself, so that the kernel refuses the

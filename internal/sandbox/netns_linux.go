@@ -32,7 +32,7 @@ import (
 // When ctx is done the command is killed. It must be called by a program that
 // calls [Child]. Errors are as [ErrUnavailable] says.
 func Netns(ctx context.Context, w World, c Command) (Result, error) {
-	s := newSupervisor() // which takes long on a thread that is locked
+	s := newSupervisor()
 	defer s.stop()
 	// The parent's death kills the child (prctl(2), PR_SET_PDEATHSIG), but the
 	// parent is this thread.
@@ -43,6 +43,7 @@ func Netns(ctx context.Context, w World, c Command) (Result, error) {
 		return Result{}, err
 	}
 	defer closeAll(published)
+	s.ready()
 	n, err := startNetns(w, c)
 	if err != nil {
 		return Result{}, err

@@ -54,7 +54,7 @@ func notifyBy(ctx context.Context, v variant, w World, c Command) (Result, error
 	defer n.end(cancel)
 	family := newFamily()
 	c.Env = append(slices.Clone(c.Env), familyVariable+"="+family)
-	if err := n.start(done, v, w, c); err != nil {
+	if err := n.start(done, signals, v, w, c); err != nil {
 		return Result{}, err
 	}
 	n.group.Go(func() { keepGuard(ctx, done, family) })
@@ -78,7 +78,7 @@ type notified struct {
 }
 
 // start executes the command, with everything in place that answers for it.
-func (n *notified) start(ctx context.Context, v variant, w World, c Command) error {
+func (n *notified) start(ctx context.Context, signals *supervisor, v variant, w World, c Command) error {
 	if err := mayLook(); err != nil {
 		return err
 	}
@@ -99,6 +99,7 @@ func (n *notified) start(ctx context.Context, v variant, w World, c Command) err
 	if v == 0 {
 		n.board.variant = bestVariant()
 	}
+	signals.ready()
 	started := make(chan error)
 	go n.thread(ctx, w, c, started)
 	err = <-started

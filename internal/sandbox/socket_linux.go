@@ -66,13 +66,14 @@ func (d door) open() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := unix.Bind(fd, address); err != nil {
-		return 0, err
-	}
-	if d.socketType == unix.SOCK_STREAM {
+	if err = unix.Bind(fd, address); err == nil && d.socketType == unix.SOCK_STREAM {
 		err = unix.Listen(fd, unix.SOMAXCONN)
 	}
-	return fd, err
+	if err != nil {
+		_ = unix.Close(fd)
+		return 0, err
+	}
+	return fd, nil
 }
 
 func socketAddress(at netip.AddrPort) (family int, address unix.Sockaddr) {

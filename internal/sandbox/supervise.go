@@ -17,23 +17,41 @@ func Run(c Command) (status int, err error) {
 	s := newSupervisor()
 	defer s.stop()
 	child := &exec.Cmd{Path: c.Path, Args: c.Args, Env: c.Env, Stdin: c.Stdin, Stdout: c.Stdout, Stderr: c.Stderr}
+	s.ready()
 	if err := child.Start(); err != nil {
 		return 0, err
 	}
 	return s.wait(child), nil
 }
 
-// A supervisor keeps the signals to this process for a child. It begins before
-// the child does, so that none is lost.
-type supervisor struct{ signals chan os.Signal }
+// A supervisor keeps the signals to this process for a child.
+type supervisor struct {
+	signals chan os.Signal
+	caught  chan struct{} // closed as soon as all signals are
+}
 
+// newSupervisor begins to catch signals, which takes a quarter of a millisecond,
+// in the background.
 func newSupervisor() *supervisor {
-	s := &supervisor{make(chan os.Signal, 16)}
-	signal.Notify(s.signals, passedOn()...)
+	s := &supervisor{make(chan os.Signal, 16), make(chan struct{})}
+	go func() {
+		signal.Notify(s.signals, passedOn()...)
+		close(s.caught)
+	}()
 	return s
 }
 
-func (s *supervisor) stop() { signal.Stop(s.signals) }
+// ready returns when signals are caught. It must be called before the child is
+// started, so that none is lost.
+func (s *supervisor) ready() { <-s.caught }
+
+// stop does not wait until signals have their usual effect again.
+func (s *supervisor) stop() {
+	go func() {
+		s.ready()
+		signal.Stop(s.signals)
+	}()
+}
 
 // wait passes signals on until the child has ended, and returns its status.
 func (s *supervisor) wait(child *exec.Cmd) int {
