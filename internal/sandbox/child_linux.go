@@ -1,15 +1,15 @@
 package sandbox
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"runtime"
-	"syscall"
+	"slices"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/fakeentra/fakeentra/internal/sandbox/nofile"
 )
 
 // childWord is the first argument of the processes that a sandbox starts from
@@ -20,25 +20,19 @@ const (
 	parentSocket = 3
 )
 
-// statusFailed is the exit code of a child that cannot set up its sandbox.
+// statusFailed is the exit code of a child that cannot do what it is for.
 const statusFailed = 125
 
 // Child must be called first thing by every program that makes sandboxes: they
-// start the program anew to set themselves up. In such a process it does so and
-// never returns. In every other it returns at once.
+// start the program anew for what must go on beside them. In such a process it
+// does so and never returns. In every other it returns at once.
 func Child() {
 	if len(os.Args) < 3 || os.Args[1] != childWord {
 		return
 	}
-	signals := make(chan os.Signal, 16) // they are for the command
-	if os.Args[2] == "netns" {
-		signal.Notify(signals, passedOn()...) // which takes long on a thread that is locked
-	}
-	runtime.LockOSThread() // capabilities and filters belong to threads
+	runtime.LockOSThread()
 	unix.CloseOnExec(parentSocket)
 	switch os.Args[2] {
-	case "netns":
-		tellParent(netnsChild(signals, os.Args[3], os.Args[4:]))
 	case "maker":
 		makeSockets()
 	case "guard":
@@ -47,7 +41,8 @@ func Child() {
 	os.Exit(statusFailed)
 }
 
-// A setupError is a step of the child that failed. It reads on from "cannot".
+// A setupError is a step towards a sandbox that failed. It reads on from
+// "cannot".
 type setupError struct {
 	step string
 	err  error
@@ -56,128 +51,71 @@ type setupError struct {
 // Error returns the step and its cause.
 func (e *setupError) Error() string { return fmt.Sprintf("cannot %s: %v", e.step, e.err) }
 
-// tellParent reports why the child did not become the command.
-func tellParent(err error) {
-	report := setupReport{Failed: err.Error()}
-	if e, ok := errors.AsType[*setupError](err); ok {
-		report.Failed = e.step
-		err = e.err
-	}
-	report.Errno, _ = errors.AsType[syscall.Errno](err)
-	_ = sendReport(report) // a parent that is gone needs none
+// Unwrap returns the cause.
+func (e *setupError) Unwrap() error { return e.err }
+
+// The words that the parent says to a child that waits for them.
+const (
+	wordSettled = "settled" // in its user namespace
+	wordServed  = "served"  // are the sockets that it handed over
+)
+
+// follow makes the child end with the parent, and wait until the parent has
+// settled it.
+func (p *plan) follow(parent int) {
+	p.add("close a file", unix.SYS_CLOSE, parent) // whose end the child could not see otherwise
+	p.add("end with its parent", unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, int(unix.SIGKILL), 0, 0, 0)
+	p.await(wordSettled)
 }
 
-func sendReport(report setupReport, files ...int) error {
-	text, err := json.Marshal(report)
-	if err != nil {
+// changeFiles changes what the child sees of the file system.
+func (p *plan) changeFiles(etc map[string][]byte, overlaid bool, mounts []Mount) error {
+	const purpose = "set the umask"
+	old := p.add(purpose, unix.SYS_UMASK, 0o022).toResult() // every user inside may read what is written
+	if err := p.replaceEtc(etc, overlaid); err != nil {
+		return &setupError{"mount the files of /etc", err}
+	}
+	if err := p.showFolders(mounts); err != nil {
 		return err
 	}
-	return unix.Sendmsg(parentSocket, text, unix.UnixRights(files...), nil, 0)
-}
-
-// netnsChild sets up the namespaces that this process is in and becomes the
-// command. It returns only errors.
-func netnsChild(signals <-chan os.Signal, path string, args []string) error {
-	var order [1 << 16]byte
-	length, err := unix.Read(parentSocket, order[:])
-	if err != nil {
-		return &setupError{"read the settings of the sandbox", err}
-	}
-	var s settings
-	if err := json.Unmarshal(order[:length], &s); err != nil {
-		return &setupError{"read the settings of the sandbox", err}
-	}
-	if err := checkNamespaces(s); err != nil {
-		return err
-	}
-	if err := addAddresses(s.Metadata); err != nil {
-		return err
-	}
-	if err := claimOutside(s.Metadata); err != nil {
-		return err
-	}
-	if err := replaceEtc(s); err != nil {
-		return err
-	}
-	if err := showFolders(s.Mounts); err != nil {
-		return err
-	}
-	if err := handOver(s); err != nil {
-		return err
-	}
-	if err := dropCapabilities(); err != nil {
-		return err
-	}
-	select {
-	case sig := <-signals:
-		signal.Reset(sig)
-		_ = unix.Kill(os.Getpid(), sig.(syscall.Signal))
-	default:
-	}
-	return &setupError{"execute", unix.Exec(path, args, os.Environ())}
-}
-
-// checkNamespaces makes sure that nothing of this machine can be changed by what
-// comes next.
-func checkNamespaces(s settings) error {
-	network, mount, err := namespaces()
-	if err != nil {
-		return &setupError{"look at the namespaces of the sandbox", err}
-	}
-	if network == s.NetNS || mount == s.MntNS || s.NetNS == "" || s.MntNS == "" {
-		return &setupError{"leave the namespaces of this machine", unix.EINVAL}
-	}
-	return nil
-}
-
-// handOver gives the parent its sockets and waits for its word.
-func handOver(s settings) error {
-	files, watches, err := openSockets(s)
-	if err != nil {
-		return err
-	}
-	report := setupReport{Watches: watches}
-	if s.Publish {
-		end, pid, err := startMaker()
-		if err != nil {
-			return &setupError{"start the process that makes sockets", err}
-		}
-		files, report.Maker = append(files, end), pid
-	}
-	if err := sendReport(report, files...); err != nil {
-		return &setupError{"hand over the sockets of the sandbox", err}
-	}
-	for _, f := range files {
-		_ = unix.Close(f)
-	}
-	var word [8]byte
-	if n, err := unix.Read(parentSocket, word[:]); err != nil || n == 0 {
-		os.Exit(statusFailed) // the parent is gone
-	}
+	p.add(purpose, unix.SYS_UMASK, old)
 	return nil
 }
 
 // dropCapabilities takes care that nothing in the sandbox can undo it. With the
-// next execve, users other than root lose what was given to this process.
-func dropCapabilities() error {
-	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
-		return &setupError{"drop capabilities", err}
+// next execve, users other than root lose all that they have in its namespaces,
+// and root has what is in the bounding set.
+func (p *plan) dropCapabilities() {
+	if os.Geteuid() != 0 {
+		return
 	}
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var data [2]unix.CapUserData // of 32 capabilities each
-	if err := unix.Capget(&header, &data[0]); err != nil {
-		return &setupError{"read capabilities", err}
+	for _, capability := range []int{unix.CAP_NET_ADMIN, unix.CAP_SYS_ADMIN} {
+		p.add("drop capabilities", unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, capability, 0, 0, 0)
 	}
-	if os.Geteuid() == 0 { // who gets all that the bounding set has
-		for _, c := range []uintptr{unix.CAP_NET_ADMIN, unix.CAP_SYS_ADMIN} {
-			if err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0); err != nil {
-				return &setupError{"drop capabilities", err}
-			}
+}
+
+// become makes the child the command. Variables that depend on the sandbox are
+// set.
+func (p *plan) become(c Command) error {
+	const purpose = "set its input and output"
+	var files []*int32
+	for _, f := range []*os.File{c.Stdin, c.Stdout, c.Stderr} {
+		if f == nil {
+			files = append(files, p.open(purpose, os.DevNull, unix.O_RDWR))
+		} else {
+			files = append(files, p.aside(purpose, int(f.Fd())))
 		}
 	}
-	data[0].Inheritable, data[1].Inheritable = 0, 0
-	if err := unix.Capset(&header, &data[0]); err != nil {
-		return &setupError{"drop capabilities", err}
+	for number, fd := range files {
+		p.add(purpose, unix.SYS_DUP3, fd, number, 0)
 	}
-	return nil
+	if limit, ok := nofile.AtStart(); ok {
+		p.add("restore the limit of open files", unix.SYS_PRLIMIT64, 0, unix.RLIMIT_NOFILE, unsafe.Pointer(&limit), 0)
+	}
+	env := slices.Clone(c.Env)
+	if c.Environ != nil {
+		env = append(env, c.Environ(caFile, bundleFile)...)
+	}
+	env = append(env, javaOptions(env, cacertsFile)...)
+	return p.execute("execute the command", c.Path, c.Args, unambiguous(env))
 }

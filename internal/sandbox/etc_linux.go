@@ -2,11 +2,10 @@ package sandbox
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,102 +14,72 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// replaceEtc puts the files of the sandbox into /etc, for the processes in this
-// mount namespace only. They live in memory, in a file system over the real
-// /etc, and are overlaid on what was there. Where a container's own overlay
-// forbids that, every other file of the real /etc is mounted beside them.
-func replaceEtc(s settings) error {
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return &setupError{"keep mounts to the sandbox", err}
-	}
-	fd, err := unix.Open("/etc", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+// stepOverlay is what containers whose own root is an overlay forbid.
+const stepOverlay = "overlay /etc"
+
+// replaceEtc puts files into /etc, for the processes in this mount namespace only.
+// They live in memory, in a file system over the real /etc, and are overlaid on
+// what was there. Where that is forbidden, every other file of the real /etc
+// is mounted beside them.
+func (p *plan) replaceEtc(files map[string][]byte, overlaid bool) error {
+	p.mount("keep mounts to the sandbox", "", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
+	real, err := p.hold("open /etc", "/etc")
 	if err != nil {
-		return &setupError{"open /etc", err}
+		return err
 	}
-	defer func() { _ = unix.Close(fd) }()
-	defer unix.Umask(unix.Umask(0o022)) // every user inside may read what is written
-	real := fmt.Sprintf("/proc/self/fd/%d", fd)
-	if err := unix.Mount("tmpfs", "/etc", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755"); err != nil {
-		return &setupError{"mount a file system in memory", err}
+	p.mount("mount a file system in memory", "tmpfs", "/etc", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755")
+	folders := map[string]bool{".": true}
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		p.mkdirAll("/etc", filepath.Dir(name), folders)
+		p.create("write to a file system in memory", filepath.Join("/etc", name), files[name])
 	}
-	if err := restore(s.Etc); err != nil {
-		return &setupError{"write to a file system in memory", err}
+	if overlaid {
+		p.mount(stepOverlay, "overlay", "/etc", "overlay", unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV, "lowerdir=/etc:"+real)
+	} else if err := p.mountBeside("/etc", real, "/etc", ".", folders, files); err != nil {
+		return err
 	}
-	if err := unix.Mount("overlay", "/etc", "overlay", unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV, "lowerdir=/etc:"+real); err != nil {
-		if err := mountBeside(real, "/etc"); err != nil {
-			return &setupError{"mount the files of /etc", err}
-		}
-	}
-	return hideNameServices()
-}
-
-// An etcFile is a file of the sandbox. The parent writes the contents of all of
-// them into one file in memory, which the child inherits.
-type etcFile struct {
-	Name string // below /etc
-	Size int
-}
-
-// parentContents is the file in memory, in the child.
-const parentContents = parentSocket + 1
-
-// newMemory makes an empty file in memory.
-func newMemory(name string) (*os.File, error) {
-	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
-	if err != nil {
-		return nil, err
-	}
-	return os.NewFile(uintptr(fd), name), nil
-}
-
-// store writes contents one after the other.
-func store(w io.Writer, files map[string][]byte) ([]etcFile, error) {
-	var index []etcFile
-	for name, content := range files {
-		if _, err := w.Write(content); err != nil {
-			return nil, err
-		}
-		index = append(index, etcFile{name, len(content)})
-	}
-	return index, nil
-}
-
-// restore writes the files to /etc.
-func restore(index []etcFile) error {
-	unix.CloseOnExec(parentContents)
-	var offset int64
-	for _, f := range index {
-		content := make([]byte, f.Size)
-		if n, err := unix.Pread(parentContents, content, offset); err != nil || n != f.Size {
-			return cmp.Or(err, io.ErrUnexpectedEOF)
-		}
-		offset += int64(f.Size)
-		name := filepath.Join("/etc", f.Name)
-		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(name, content, 0o644); err != nil {
-			return err
-		}
-	}
+	p.hideNameServices()
 	return nil
 }
 
-// mountBeside makes what is in a folder visible in another one too, except for
-// what is there already.
-func mountBeside(from, to string) error {
-	entries, err := os.ReadDir(from)
+// mkdirAll makes a folder below another one, with those above it, unless it is
+// among those that were made, and adds it to them.
+func (p *plan) mkdirAll(below, name string, made map[string]bool) {
+	if made[name] {
+		return
+	}
+	p.mkdirAll(below, filepath.Dir(name), made)
+	p.mkdir("make a folder in a file system in memory", filepath.Join(below, name))
+	made[name] = true
+}
+
+// hold opens a folder, and returns a path to it that stays when others are mounted
+// over it.
+func (p *plan) hold(purpose, folder string) (string, error) {
+	number, err := p.reserve()
+	if err != nil {
+		return "", err
+	}
+	p.add(purpose, unix.SYS_DUP3, p.open(purpose, folder, unix.O_PATH|unix.O_DIRECTORY), number, unix.O_CLOEXEC)
+	return fmt.Sprintf("/proc/self/fd/%d", number), nil
+}
+
+// mountBeside makes what is in a folder visible in another one too, below from and
+// to, except for the folders and files that are there already. All of them go
+// by their names below both. folder is where the parent sees what is in from.
+func (p *plan) mountBeside(folder, from, to, name string, folders map[string]bool, files map[string][]byte) error {
+	entries, err := os.ReadDir(filepath.Join(folder, name))
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		source, target := filepath.Join(from, e.Name()), filepath.Join(to, e.Name())
-		there, err := os.Lstat(target)
+		below := filepath.Join(name, e.Name())
+		_, there := files[below]
 		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			err = mirror(e, source, target)
-		case err == nil && there.IsDir():
-			err = mountBeside(source, target)
+		case folders[below]:
+			err = p.mountBeside(folder, from, to, below, folders, files)
+		case !there:
+			err = p.mirror(e, filepath.Join(folder, below), filepath.Join(from, below), filepath.Join(to, below))
 		}
 		if err != nil {
 			return err
@@ -120,44 +89,39 @@ func mountBeside(from, to string) error {
 }
 
 // mirror makes one entry of a folder visible under another name.
-func mirror(e fs.DirEntry, source, target string) error {
-	flags := uintptr(unix.MS_BIND)
+func (p *plan) mirror(e fs.DirEntry, seen, source, target string) error {
+	purpose := "show " + seen
+	flags, removal := uintptr(unix.MS_BIND), 0
 	switch {
 	case e.Type()&fs.ModeSymlink != 0:
-		text, err := os.Readlink(source)
-		if err != nil {
-			return err
+		text, err := os.Readlink(seen)
+		if errors.Is(err, fs.ErrNotExist) { // it is gone by now, as files in /run may be
+			return nil
 		}
-		return os.Symlink(text, target)
+		if err == nil {
+			p.add(purpose, unix.SYS_SYMLINKAT, text, unix.AT_FDCWD, target)
+		}
+		return err
 	case e.IsDir():
-		if err := os.Mkdir(target, 0o755); err != nil {
-			return err
-		}
-		flags |= unix.MS_REC
+		p.mkdir(purpose, target)
+		flags, removal = flags|unix.MS_REC, unix.AT_REMOVEDIR
 	default:
-		if err := os.WriteFile(target, nil, 0o644); err != nil {
-			return err
-		}
+		p.create(purpose, target, nil)
 	}
-	err := unix.Mount(source, target, "", flags, "")
-	if errors.Is(err, fs.ErrNotExist) { // it is gone by now, as files in /run may be
-		return os.Remove(target)
-	}
-	return err
+	bind := p.mount(purpose, source, target, "", flags, "")
+	bind.forgive[0], bind.skip = unix.ENOENT, 1
+	p.add(purpose, unix.SYS_UNLINKAT, unix.AT_FDCWD, target, removal)
+	return nil
 }
 
 // hideNameServices hides the daemons that would answer for names by a socket in
 // the file system, from the network of the machine: nscd(8), systemd-resolved(8).
-func hideNameServices() error {
+func (p *plan) hideNameServices() {
 	for _, folder := range []string{"/run/nscd", "/var/run/nscd", "/run/systemd/resolve"} {
-		if _, err := os.Stat(folder); err != nil {
-			continue
-		}
-		if err := unix.Mount("tmpfs", folder, "tmpfs", unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV, "size=4k"); err != nil {
-			return &setupError{"hide " + folder, err}
+		if _, err := os.Stat(folder); err == nil {
+			p.mount("hide "+folder, "tmpfs", folder, "tmpfs", unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV, "size=4k")
 		}
 	}
-	return nil
 }
 
 // etcFiles are the files of the sandbox, by name below /etc.

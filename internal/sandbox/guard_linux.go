@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"strconv"
 	"syscall"
 	"time"
@@ -41,20 +40,18 @@ func keepGuard(ctx, done context.Context, family string) {
 		return
 	}
 	defer func() { _ = read.Close() }()
-	guard := &exec.Cmd{
-		Path: "/proc/self/exe", Args: []string{"fakeentra", childWord, "guard", family}, Env: []string{},
-		ExtraFiles: []*os.File{read}, SysProcAttr: &syscall.SysProcAttr{Setsid: true}, // what is typed is not for it
-	}
-	if err := guard.Start(); err != nil {
+	c := Command{Path: "/proc/self/exe", Args: []string{"fakeentra", childWord, "guard", family}}
+	guard, err := startProcess(c, []string{}, &syscall.SysProcAttr{Setsid: true}, read) // what is typed is not for it
+	if err != nil {
 		_ = write.Close()
 		return
 	}
 	<-done.Done()
 	if ctx.Err() == nil { // the command has ended by itself, and what it left may stay
-		_ = guard.Process.Kill()
+		guard.kill()
 	}
 	_ = write.Close()
-	_ = guard.Wait()
+	guard.wait()
 }
 
 // guard waits for the end of the parent, and kills a family, the only argument.

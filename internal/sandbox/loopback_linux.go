@@ -2,55 +2,72 @@ package sandbox
 
 import (
 	"net/netip"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// addAddresses puts the addresses of the world on the loopback interface of this
-// process's network, which must not be that of the machine. Where an address has
-// a wider mask, its whole network is local.
-func addAddresses(metadata bool) error {
-	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return &setupError{"make a socket", err}
-	}
-	defer func() { _ = unix.Close(s) }()
-	up, err := unix.NewIfreq("lo")
-	if err != nil {
-		return &setupError{"name the loopback interface", err}
-	}
-	up.SetUint16(unix.IFF_UP | unix.IFF_RUNNING | unix.IFF_LOOPBACK)
-	if err := unix.IoctlIfreq(s, unix.SIOCSIFFLAGS, up); err != nil {
-		return &setupError{"bring up a loopback interface", err}
-	}
-	if err := addAddress(s, "lo:1", worldNetwork); err != nil {
-		return err
-	}
-	if !metadata {
-		return nil
-	}
-	return addAddress(s, "lo:2", netip.PrefixFrom(metadataAddress, metadataAddress.BitLen()))
+// An interfaceRequest is a change to a network interface (netdevice(7)).
+type interfaceRequest struct {
+	purpose string
+	call    uint // ioctl(2)
+	content *unix.Ifreq
 }
 
-func addAddress(s int, name string, p netip.Prefix) error {
+// addressRequests give the loopback interface one more address, under a name of
+// its own. Where an address has a wider mask, its whole network is local.
+func addressRequests(name string, p netip.Prefix) ([]interfaceRequest, error) {
 	mask, err := netip.AddrFrom4([4]byte{255, 255, 255, 255}).Prefix(p.Bits())
 	if err != nil {
-		return &setupError{"add " + p.String(), err}
+		return nil, err
 	}
+	var requests []interfaceRequest
 	for _, set := range []struct {
-		request uint
-		value   netip.Addr
+		call  uint
+		value netip.Addr
 	}{{unix.SIOCSIFADDR, p.Addr()}, {unix.SIOCSIFNETMASK, mask.Addr()}} {
 		r, err := unix.NewIfreq(name)
 		if err == nil {
 			err = r.SetInet4Addr(set.value.AsSlice())
 		}
-		if err == nil {
-			err = unix.IoctlIfreq(s, set.request, r)
-		}
 		if err != nil {
-			return &setupError{"add the address " + p.String(), err}
+			return nil, err
 		}
+		requests = append(requests, interfaceRequest{"add the address " + p.String(), set.call, r})
 	}
+	return requests, nil
+}
+
+// metadataRequests give the loopback interface 169.254.169.254.
+func metadataRequests() ([]interfaceRequest, error) {
+	return addressRequests("lo:2", netip.PrefixFrom(metadataAddress, metadataAddress.BitLen()))
+}
+
+// addAddresses puts the addresses of the world on the loopback interface of the
+// sandbox.
+func (p *plan) addAddresses(metadata bool) error {
+	up, err := unix.NewIfreq("lo")
+	if err != nil {
+		return err
+	}
+	up.SetUint16(unix.IFF_UP | unix.IFF_RUNNING | unix.IFF_LOOPBACK)
+	requests := []interfaceRequest{{"bring up a loopback interface", unix.SIOCSIFFLAGS, up}}
+	world, err := addressRequests("lo:1", worldNetwork)
+	if err != nil {
+		return err
+	}
+	requests = append(requests, world...)
+	if metadata {
+		more, err := metadataRequests()
+		if err != nil {
+			return err
+		}
+		requests = append(requests, more...)
+	}
+	s := p.add("make a socket", unix.SYS_SOCKET, unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0).toResult()
+	for _, r := range requests {
+		p.add(r.purpose, unix.SYS_IOCTL, s, int(r.call), unsafe.Pointer(r.content))
+	}
+	p.close(s)
 	return nil
 }

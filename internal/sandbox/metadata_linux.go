@@ -3,7 +3,6 @@ package sandbox
 import (
 	"encoding/binary"
 	"fmt"
-	"net/netip"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -32,7 +31,16 @@ func TakeMetadataAddress() error {
 		return err
 	}
 	defer func() { _ = unix.Close(s) }()
-	return addAddress(s, "lo:2", netip.PrefixFrom(metadataAddress, metadataAddress.BitLen()))
+	requests, err := metadataRequests()
+	if err != nil {
+		return err
+	}
+	for _, r := range requests {
+		if err := unix.IoctlIfreq(s, r.call, r.content); err != nil {
+			return fmt.Errorf("cannot %s: %w", r.purpose, err)
+		}
+	}
+	return nil
 }
 
 // A link is a network interface.

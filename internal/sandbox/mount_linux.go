@@ -2,49 +2,48 @@ package sandbox
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
-	"slices"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
 // showFolders makes folders of this machine visible where its programs look for
 // them, for the processes in this mount namespace only.
-func showFolders(mounts []Mount) error {
-	defer unix.Umask(unix.Umask(0o022))
-	var c covers
+func (p *plan) showFolders(mounts []Mount) error {
+	covers := map[string]map[string]bool{}
 	for _, m := range mounts {
-		if err := c.show(m); err != nil {
+		if err := p.show(m, covers); err != nil {
 			return &setupError{"show a folder at " + m.SeenAs, err}
 		}
 	}
 	return nil
 }
 
-// covers are the file systems in memory, by device, that hold folders which this
+// show shows one. covers are the folders of this machine that a file system in
+// memory lies over, and what was made in there: it holds folders that this
 // machine does not have.
-type covers []uint64
-
-func (c *covers) show(m Mount) error {
-	fd, err := unix.Open(m.Folder, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0) // before anything is over it
+func (p *plan) show(m Mount, covers map[string]map[string]bool) error {
+	purpose := "show a folder at " + m.SeenAs
+	source, err := p.hold(purpose, m.Folder) // before anything is over it
 	if err != nil {
 		return err
 	}
-	defer func() { _ = unix.Close(fd) }()
 	place, rest, err := nearest(m.SeenAs)
 	if err != nil {
 		return err
 	}
 	if rest != "" {
-		if place, err = c.provide(place, rest); err != nil {
-			return err
+		if covers[place] == nil {
+			if err := p.cover(purpose, place); err != nil {
+				return err
+			}
+			covers[place] = map[string]bool{".": true}
 		}
+		p.mkdirAll(place, rest, covers[place])
 	}
-	return unix.Mount(fmt.Sprintf("/proc/self/fd/%d", fd), place, "", unix.MS_BIND, "")
+	p.mount(purpose, source, filepath.Join(place, rest), "", unix.MS_BIND, "")
+	return nil
 }
 
 // nearest returns the nearest folder above a path that is there, without symbolic
@@ -59,42 +58,16 @@ func nearest(path string) (place, rest string, err error) {
 	}
 }
 
-// provide makes folders below a place of this machine that does not get them.
-func (c *covers) provide(place, rest string) (string, error) {
-	if device, err := deviceOf(place); err != nil || !slices.Contains(*c, device) {
-		if err := errors.Join(err, cover(place)); err != nil {
-			return "", err
-		}
-		if device, err = deviceOf(place); err != nil {
-			return "", err
-		}
-		*c = append(*c, device)
-	}
-	folder := filepath.Join(place, rest)
-	return folder, os.MkdirAll(folder, 0o755)
-}
-
 // cover mounts a file system in memory over a folder. All that is in the folder
 // is mounted there again, with what is mounted below.
-func cover(folder string) error {
+func (p *plan) cover(purpose, folder string) error {
 	if folder == "/" { // a process keeps the root that it has
 		return unix.ENOENT
 	}
-	fd, err := unix.Open(folder, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	real, err := p.hold(purpose, folder)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = unix.Close(fd) }()
-	if err := unix.Mount("tmpfs", folder, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755"); err != nil {
-		return err
-	}
-	return mountBeside(fmt.Sprintf("/proc/self/fd/%d", fd), folder)
-}
-
-func deviceOf(folder string) (uint64, error) {
-	info, err := os.Stat(folder)
-	if err != nil {
-		return 0, err
-	}
-	return uint64(info.Sys().(*syscall.Stat_t).Dev), nil
+	p.mount(purpose, "tmpfs", folder, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755")
+	return p.mountBeside(folder, real, folder, ".", nil, nil)
 }

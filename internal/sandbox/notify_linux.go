@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"runtime"
 	"slices"
 	"sync"
@@ -58,6 +57,8 @@ func notifyBy(ctx context.Context, v variant, w World, c Command) (Result, error
 		return Result{}, err
 	}
 	n.group.Go(func() { keepGuard(ctx, done, family) })
+	undo := context.AfterFunc(done, n.child.kill)
+	defer undo()
 	status := signals.wait(n.child)
 	n.end(cancel)
 	return Result{Status: status, Leaks: n.leaks.list()}, n.served
@@ -65,7 +66,7 @@ func notifyBy(ctx context.Context, v variant, w World, c Command) (Result, error
 
 // A notified is a command whose connections are answered for.
 type notified struct {
-	child  *exec.Cmd
+	child  *child
 	memory []int // files that the command reads by /proc of this process
 	doors  doors
 	board  switchboard
@@ -90,10 +91,6 @@ func (n *notified) start(ctx context.Context, signals *supervisor, v variant, w 
 	if err != nil {
 		return err
 	}
-	n.child = exec.CommandContext(ctx, c.Path)
-	n.child.Path, n.child.Args, n.child.Env, n.child.Err = c.Path, c.Args, env, nil
-	n.child.Stdin, n.child.Stdout, n.child.Stderr = c.Stdin, c.Stdout, c.Stderr
-	n.child.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	n.board = switchboard{variant: v, routes: n.doors.routes(w, outlets), resolver: newResolver(w.Knows, &n.leaks), leaks: &n.leaks}
 	n.board.resolver.real = hostAddresses(outlets)
 	if v == 0 {
@@ -101,12 +98,8 @@ func (n *notified) start(ctx context.Context, signals *supervisor, v variant, w 
 	}
 	signals.ready()
 	started := make(chan error)
-	go n.thread(ctx, w, c, started)
-	err = <-started
-	if e, ok := errors.AsType[*os.PathError](err); ok {
-		e.Op = "exec"
-	}
-	return err
+	go n.thread(ctx, w, c, env, started)
+	return <-started
 }
 
 // thread starts the command from a thread with the filter, which the command
@@ -115,7 +108,7 @@ func (n *notified) start(ctx context.Context, signals *supervisor, v variant, w 
 // be before the command: the kernel takes it for the parent, whose death kills
 // the child (prctl(2), PR_SET_PDEATHSIG). The runtime makes no thread from a
 // locked one, so the filter gets nowhere else.
-func (n *notified) thread(ctx context.Context, w World, c Command, started chan<- error) {
+func (n *notified) thread(ctx context.Context, w World, c Command, env []string, started chan<- error) {
 	runtime.LockOSThread()
 	var err error
 	n.board.listener, n.board.killable, err = confine(n.board.variant)
@@ -124,7 +117,7 @@ func (n *notified) thread(ctx context.Context, w World, c Command, started chan<
 		return
 	}
 	if err = n.serve(ctx, w, c); err == nil {
-		err = n.child.Start()
+		n.child, err = startProcess(c, env, &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL})
 	}
 	started <- err
 	<-n.ended

@@ -2,8 +2,8 @@ package sandbox
 
 import (
 	"encoding/binary"
-	"errors"
 	"net/netip"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -11,35 +11,25 @@ import (
 // The number of every loopback interface (LOOPBACK_IFINDEX, net/flow.h).
 const loopbackInterface = 1
 
-// claimOutside makes this network, which must not be that of the machine, own
-// every address that is not its own: the kernel refuses connections to them at
-// once, because nobody listens, and the packets can be seen on the loopback
-// interface. Without these routes there would be no packets.
+// claimOutside makes the network of the sandbox own every address that is not its
+// own: the kernel refuses connections to them at once, because nobody listens,
+// and the packets can be seen on the loopback interface. Without these routes
+// there would be no packets.
 //
 // A server of the program on all addresses answers at these, too.
-func claimOutside(metadata bool) error {
-	s, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
-	if err != nil {
-		return &setupError{"make a socket", err}
-	}
-	defer func() { _ = unix.Close(s) }()
+func (p *plan) claimOutside(metadata bool) (claimed []route) {
 	if !metadata { // as on a laptop, where it is unreachable
-		except := route{family: unix.AF_INET, kind: unix.RTN_THROW, to: netip.PrefixFrom(metadataAddress, 32)}
-		if err := except.add(s); err != nil {
-			return &setupError{"add a route", err}
-		}
+		claimed = append(claimed, route{family: unix.AF_INET, kind: unix.RTN_THROW, to: netip.PrefixFrom(metadataAddress, 32)})
 	}
-	if err := (route{family: unix.AF_INET, kind: unix.RTN_LOCAL, from: worldAddress}).add(s); err != nil {
-		return &setupError{"add a route", err}
+	claimed = append(claimed, route{family: unix.AF_INET, kind: unix.RTN_LOCAL, from: worldAddress}, route{family: unix.AF_INET6, kind: unix.RTN_LOCAL})
+	// The kernel's answers wait for the parent, which can read them.
+	s := p.give(p.add("make a socket", unix.SYS_SOCKET, unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE))
+	to := &unix.RawSockaddrNetlink{Family: unix.AF_NETLINK}
+	for _, r := range claimed {
+		text := r.message()
+		p.add("add a route", unix.SYS_SENDTO, s, unsafe.Pointer(&text[0]), len(text), 0, unsafe.Pointer(to), unix.SizeofSockaddrNetlink)
 	}
-	err = route{family: unix.AF_INET6, kind: unix.RTN_LOCAL}.add(s)
-	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EACCES) { // there is no IPv6 here, or it is switched off
-		return nil
-	}
-	if err != nil {
-		return &setupError{"add a route for IPv6", err}
-	}
-	return nil
+	return claimed
 }
 
 // A route is one of the main table, by the loopback interface.
@@ -50,24 +40,26 @@ type route struct {
 	from   netip.Addr   // source of what takes it; the kernel's choice if it is invalid
 }
 
-// add asks the kernel for the route (rtnetlink(7)) and waits for its word.
-func (r route) add(socket int) error {
-	if err := unix.Sendto(socket, r.message(), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return err
-	}
+// added reads the kernel's word about a route (rtnetlink(7)), which is there as
+// soon as it was asked for.
+func (r route) added(socket int) error {
 	var answer [4096]byte
-	n, _, err := unix.Recvfrom(socket, answer[:], 0)
+	n, _, err := unix.Recvfrom(socket, answer[:], unix.MSG_DONTWAIT)
 	if err != nil {
-		return err
+		return &setupError{"hear of a route", err}
 	}
 	// The answer is struct nlmsgerr behind its header (netlink(7)).
 	if n < unix.NLMSG_HDRLEN+4 || binary.NativeEndian.Uint16(answer[4:]) != unix.NLMSG_ERROR {
-		return unix.EBADMSG
+		return &setupError{"hear of a route", unix.EBADMSG}
 	}
-	if code := int32(binary.NativeEndian.Uint32(answer[unix.NLMSG_HDRLEN:])); code != 0 {
-		return unix.Errno(-code)
+	errno := unix.Errno(-int32(binary.NativeEndian.Uint32(answer[unix.NLMSG_HDRLEN:])))
+	switch {
+	case errno == 0:
+		return nil
+	case r.family == unix.AF_INET6 && (errno == unix.EOPNOTSUPP || errno == unix.EACCES): // there is no IPv6 here, or it is switched off
+		return nil
 	}
-	return nil
+	return &setupError{"add a route", errno}
 }
 
 // message is struct nlmsghdr, struct rtmsg and attributes.
@@ -104,35 +96,36 @@ func routeAttribute(b []byte, kind uint16, value []byte) []byte {
 	return append(binary.NativeEndian.AppendUint16(b, kind), value...)
 }
 
+// watches is how many sockets a watch has.
+const watches = 4
+
 // openWatches makes the sockets of a watch, which get a copy of what arrives for
 // TCP and UDP (raw(7)), of IPv6 only if the kernel has it. Those of packet(7)
 // would see the same, but to close one takes the kernel ten milliseconds.
-func openWatches() ([]int, error) {
-	var files []int
+func (p *plan) openWatches() {
 	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
 		for _, protocol := range []int{unix.IPPROTO_TCP, unix.IPPROTO_UDP} {
-			fd, err := openWatch(family, protocol)
-			if family == unix.AF_INET6 && errors.Is(err, unix.EAFNOSUPPORT) {
-				continue
-			}
-			if err != nil {
-				return nil, &setupError{"watch the packets of the sandbox", err}
-			}
-			files = append(files, fd)
+			p.openWatch(family, protocol)
 		}
 	}
-	return files, nil
 }
 
-func openWatch(family, protocol int) (int, error) {
-	fd, err := unix.Socket(family, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, protocol)
-	if err != nil {
-		return 0, err
+func (p *plan) openWatch(family, protocol int) {
+	const purpose = "watch the packets of the sandbox"
+	open := p.add(purpose, unix.SYS_SOCKET, family, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, protocol)
+	if family == unix.AF_INET6 {
+		open.forgive[0], open.spare = unix.EAFNOSUPPORT, 2
+	}
+	s := p.give(open)
+	set := func(level, option int, value unsafe.Pointer, size uintptr) {
+		p.add(purpose, unix.SYS_SETSOCKOPT, s, level, option, value, size)
 	}
 	filter := beginnings(family, protocol)
-	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
-	if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &program); err != nil || family == unix.AF_INET {
-		return fd, err
+	program := &unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	set(unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, unsafe.Pointer(program), unsafe.Sizeof(*program))
+	if family == unix.AF_INET6 { // what it gets has no IPv6 header
+		on := new(int32)
+		*on = 1
+		set(unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, unsafe.Pointer(on), unsafe.Sizeof(*on))
 	}
-	return fd, unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1) // what it gets has no IPv6 header
 }

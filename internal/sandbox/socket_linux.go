@@ -2,13 +2,13 @@ package sandbox
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"net"
 	"net/netip"
 	"os"
-	"slices"
 	"sync"
-	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,45 +19,47 @@ type door struct {
 	at         netip.AddrPort
 }
 
-// doors are all that a sandbox has, in the order of [sockets].
-func (s settings) doors() []door {
+// doorsOf are all that a sandbox has, in the order in which [sockets.adopt] takes
+// them.
+func doorsOf(w World, c Command) []door {
 	dns := netip.AddrPortFrom(loopback, portDNS)
 	stream := func(address netip.Addr, port int) door {
 		return door{unix.SOCK_STREAM, netip.AddrPortFrom(address, uint16(port))}
 	}
 	all := []door{{unix.SOCK_DGRAM, dns}, {unix.SOCK_STREAM, dns}, stream(worldAddress, portHTTPS), stream(worldAddress, portHTTP)}
-	for _, at := range s.Relays {
-		all = append(all, door{unix.SOCK_STREAM, at})
+	for _, r := range c.relays() {
+		all = append(all, door{unix.SOCK_STREAM, r.at})
 	}
-	if s.Metadata {
+	if w.Metadata {
 		all = append(all, stream(metadataAddress, portHTTP))
 	}
 	for _, address := range []netip.Addr{loopback, loopback6} { // some clients try one of them alone
-		for _, port := range s.Endpoints {
-			all = append(all, stream(address, port))
+		for _, e := range w.Endpoints {
+			all = append(all, stream(address, e.Port))
 		}
 	}
 	return all
 }
 
-// openSockets makes the sockets of doors, behind the watches, and says how many
-// of them are watches. Without IPv6 there are none of IPv6.
-func openSockets(s settings) (files []int, watches int, err error) {
-	if files, err = openWatches(); err != nil {
-		return nil, 0, err
+// openDoor has the fork open a door, and give it away. Where there is no IPv6,
+// there is no door of IPv6.
+func (p *plan) openDoor(d door) {
+	purpose := "listen on " + d.at.String() + " in the sandbox"
+	family, address, size := rawAddress(d.at)
+	open := p.add(purpose, unix.SYS_SOCKET, family, d.socketType|unix.SOCK_CLOEXEC, 0)
+	optional := d.at.Addr() == loopback6
+	if optional {
+		open.forgive[0], open.spare = unix.EAFNOSUPPORT, 3
 	}
-	watches = len(files)
-	for _, d := range s.doors() {
-		fd, err := d.open()
-		if d.at.Addr() == loopback6 && (errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EADDRNOTAVAIL)) {
-			continue
-		}
-		if err != nil {
-			return nil, 0, &setupError{"listen on " + d.at.String() + " in the sandbox", err}
-		}
-		files = append(files, fd)
+	s := open.toResult()
+	bind := p.add(purpose, unix.SYS_BIND, s, address, size)
+	if optional {
+		bind.forgive[0], bind.spare = unix.EADDRNOTAVAIL, 2
 	}
-	return files, watches, nil
+	if d.socketType == unix.SOCK_STREAM {
+		p.add(purpose, unix.SYS_LISTEN, s, unix.SOMAXCONN)
+	}
+	p.give(p.add(purpose, unix.SYS_FCNTL, s, unix.F_DUPFD_CLOEXEC, 0))
 }
 
 func (d door) open() (int, error) {
@@ -76,6 +78,17 @@ func (d door) open() (int, error) {
 	return fd, nil
 }
 
+// rawAddress is [socketAddress] as the kernel has it.
+func rawAddress(at netip.AddrPort) (family int, address unsafe.Pointer, size uintptr) {
+	port := binary.BigEndian.AppendUint16(nil, at.Port())
+	if at.Addr().Is6() {
+		a := &unix.RawSockaddrInet6{Family: unix.AF_INET6, Port: binary.NativeEndian.Uint16(port), Addr: at.Addr().As16()}
+		return unix.AF_INET6, unsafe.Pointer(a), unsafe.Sizeof(*a)
+	}
+	a := &unix.RawSockaddrInet4{Family: unix.AF_INET, Port: binary.NativeEndian.Uint16(port), Addr: at.Addr().As4()}
+	return unix.AF_INET, unsafe.Pointer(a), unsafe.Sizeof(*a)
+}
+
 func socketAddress(at netip.AddrPort) (family int, address unix.Sockaddr) {
 	if at.Addr().Is6() {
 		return unix.AF_INET6, &unix.SockaddrInet6{Port: int(at.Port()), Addr: at.Addr().As16()}
@@ -83,34 +96,19 @@ func socketAddress(at netip.AddrPort) (family int, address unix.Sockaddr) {
 	return unix.AF_INET, &unix.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}
 }
 
-// adopt makes the sockets of the child usable here.
-func (s *sockets) adopt(given []*os.File, report setupReport, order settings) (err error) {
-	files := given
-	metadata := 0
-	if order.Metadata {
-		metadata = 1
-	}
-	if len(files) < report.Watches+4+len(order.Relays)+metadata+len(order.Endpoints) {
-		return errors.New("the sandbox made too few sockets")
-	}
-	s.watched, files = slices.Clone(files[:report.Watches]), files[report.Watches:]
-	clear(given[:report.Watches]) // the caller closes the others
+// adopt makes the sockets of the child usable here. A file is nil if the child
+// could do without. The caller closes them.
+func (s *sockets) adopt(files []*os.File, w World, c Command) (err error) {
 	if s.dns, err = net.FilePacketConn(files[0]); err != nil {
 		return err
 	}
-	if report.Maker != 0 {
-		end, err := unix.FcntlInt(files[len(files)-1].Fd(), unix.F_DUPFD_CLOEXEC, 0)
-		if err != nil {
-			return err
-		}
-		s.maker = &socketMaker{socket: end, pid: report.Maker}
-		files = files[:len(files)-1]
-	}
-	var listeners []net.Listener
+	var listeners []net.Listener // or nil
 	for _, f := range files[1:] {
-		l, err := net.FileListener(f)
-		if err != nil {
-			return err
+		var l net.Listener
+		if f != nil {
+			if l, err = net.FileListener(f); err != nil {
+				return err
+			}
 		}
 		listeners = append(listeners, l)
 	}
@@ -120,13 +118,15 @@ func (s *sockets) adopt(given []*os.File, report setupReport, order settings) (e
 	}
 	first := take(3)
 	s.dnsTCP, s.https, s.http = first[0], first[1], first[2]
-	s.relayed = take(len(order.Relays))
-	for _, l := range take(metadata) {
-		s.http = join(s.http, l)
+	s.relayed = take(len(c.relays()))
+	if w.Metadata {
+		s.http = join(s.http, take(1)[0])
 	}
-	s.endpoints = take(len(order.Endpoints))
-	for i, l := range listeners { // those of IPv6, if there is any
-		s.endpoints[i] = join(s.endpoints[i], l)
+	s.endpoints = take(len(w.Endpoints))
+	for i, l := range take(len(w.Endpoints)) {
+		if l != nil {
+			s.endpoints[i] = join(s.endpoints[i], l)
+		}
 	}
 	return nil
 }
@@ -138,9 +138,9 @@ const maxFiles = 253
 // receiveFiles reads one message with open files. The text is empty at the end
 // of the socket.
 func receiveFiles(socket int) ([]byte, []*os.File, error) {
-	var text [1 << 16]byte
+	text := make([]byte, sizeofReport+4*maxFiles)
 	ancillary := make([]byte, unix.CmsgSpace(4*maxFiles))
-	n, length, _, _, err := unix.Recvmsg(socket, text[:], ancillary, unix.MSG_CMSG_CLOEXEC)
+	n, length, _, _, err := unix.Recvmsg(socket, text, ancillary, unix.MSG_CMSG_CLOEXEC)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -158,43 +158,96 @@ func receiveFiles(socket int) ([]byte, []*os.File, error) {
 			files = append(files, os.NewFile(uintptr(fd), "of the sandbox"))
 		}
 	}
-	return slices.Clone(text[:n]), files, nil
+	return text[:n], files, nil
+}
+
+// gifts are the files that a fork gives to its parent, in one message.
+type gifts struct {
+	control []byte // struct cmsghdr, and the numbers of the files
+	count   int
+}
+
+// give makes the result of a move, which is a file, a gift. It stands for
+// nothing if it is the fork's own socket in the end.
+func (p *plan) give(m *move) (fd *int32) {
+	g := &p.gifts
+	if g.control == nil {
+		g.control = make([]byte, unix.CmsgSpace(4*maxFiles))
+	}
+	fd = (*int32)(unsafe.Pointer(&g.control[unix.CmsgLen(4*g.count)]))
+	*fd = int32(p.socket)
+	g.count++
+	m.result = fd
+	return fd
+}
+
+// handOver sends the report and the gifts: behind the report, their numbers.
+func (p *plan) handOver() {
+	numbers := p.gifts.control[unix.CmsgLen(0):]
+	parts := []unix.Iovec{{Base: (*byte)(unsafe.Pointer(&p.report))}, {Base: &numbers[0]}}
+	parts[0].SetLen(sizeofReport)
+	parts[1].SetLen(4 * p.gifts.count)
+	header := (*unix.Cmsghdr)(unsafe.Pointer(&p.gifts.control[0]))
+	header.Level, header.Type = unix.SOL_SOCKET, unix.SCM_RIGHTS
+	header.SetLen(unix.CmsgLen(4 * p.gifts.count))
+	message := &unix.Msghdr{Iov: &parts[0], Control: &p.gifts.control[0]}
+	message.SetIovlen(len(parts))
+	message.SetControllen(unix.CmsgLen(4 * p.gifts.count))
+	p.add("hand over the sockets of the sandbox", unix.SYS_SENDMSG, p.socket, unsafe.Pointer(message), 0)
+}
+
+// received takes a message of the fork apart. Gifts that it did without are nil.
+func (p *plan) received(text []byte, files []*os.File) (report, []*os.File) {
+	r := report{errno: int32(unix.EBADMSG)}
+	if len(text) < sizeofReport {
+		return r, nil
+	}
+	r = *(*report)(unsafe.Pointer(&text[0]))
+	numbers := text[sizeofReport:]
+	if r.move < 0 && (len(files) != p.gifts.count || len(numbers) != 4*len(files)) {
+		r.move, r.errno = int32(len(p.moves)-1), int32(unix.EBADMSG)
+	}
+	for i, f := range files {
+		if r.move >= 0 || binary.NativeEndian.Uint32(numbers[4*i:]) == uint32(p.socket) {
+			_ = f.Close()
+			files[i] = nil
+		}
+	}
+	return r, files
 }
 
 // A socketMaker is a process that stays in the network of a sandbox, because a
 // socket belongs to the network that it was made in. It makes one whenever the
 // parent asks, and ends with its end of the connection.
 type socketMaker struct {
-	mu     sync.Mutex
-	socket int
-	pid    int
+	mu      sync.Mutex
+	socket  int
+	process *child // nil if it was not started
 }
 
-// startMaker starts the process. It becomes a sibling of this one, so that the
+// startMaker starts the process. It becomes a sibling of the fork, so that the
 // command has no child that it does not know of (clone(2), CLONE_PARENT).
-func startMaker() (end, pid int, err error) {
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+func (p *plan) startMaker() (*socketMaker, error) {
+	const purpose = "start the process that makes sockets"
+	ours, theirs, err := p.connect()
 	if err != nil {
-		return 0, 0, err
+		return nil, err
 	}
-	defer func() { _ = unix.Close(pair[1]) }()
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err != nil {
-		return 0, 0, err
+	clone := len(p.moves)
+	p.add(purpose, unix.SYS_CLONE, unix.CLONE_PARENT|int(unix.SIGCHLD), 0, 0, 0, 0).result = &p.report.maker
+	null := p.open(purpose, os.DevNull, unix.O_RDWR)
+	for fd := range parentSocket {
+		p.add(purpose, unix.SYS_DUP3, null, fd, 0)
 	}
-	defer func() { _ = null.Close() }()
-	pid, err = syscall.ForkExec("/proc/self/exe", []string{"fakeentra", childWord, "maker"}, &syscall.ProcAttr{
-		Files: []uintptr{null.Fd(), null.Fd(), null.Fd(), uintptr(pair[1])},
-		Sys:   &syscall.SysProcAttr{Setsid: true, Cloneflags: syscall.CLONE_PARENT},
-	})
-	return pair[0], pid, err
+	p.add(purpose, unix.SYS_SETSID)
+	p.add(purpose, unix.SYS_DUP3, p.aside(purpose, theirs), parentSocket, 0)
+	err = p.execute(purpose, "/proc/self/exe", []string{"fakeentra", childWord, "maker"}, nil)
+	p.moves[clone].skip = len(p.moves) - clone - 1
+	return &socketMaker{socket: ours}, err
 }
 
 // makeSockets is what the process does.
 func makeSockets() {
-	if dropCapabilities() != nil {
-		return
-	}
 	for {
 		var request [1]byte
 		if n, err := unix.Read(parentSocket, request[:]); err != nil || n == 0 {
@@ -204,7 +257,7 @@ func makeSockets() {
 		if err != nil {
 			return
 		}
-		if err := sendReport(setupReport{}, fd); err != nil {
+		if err := unix.Sendmsg(parentSocket, request[:], unix.UnixRights(fd), nil, 0); err != nil {
 			return
 		}
 		_ = unix.Close(fd)
@@ -250,5 +303,7 @@ func (m *socketMaker) close() {
 		return
 	}
 	_ = unix.Close(m.socket)
-	_, _ = syscall.Wait4(m.pid, nil, 0, nil)
+	if m.process != nil {
+		m.process.wait()
+	}
 }

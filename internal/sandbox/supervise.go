@@ -21,7 +21,23 @@ func Run(c Command) (status int, err error) {
 	if err := child.Start(); err != nil {
 		return 0, err
 	}
-	return s.wait(child), nil
+	return s.wait(command{child}), nil
+}
+
+// A command that was started.
+type command struct{ *exec.Cmd }
+
+func (c command) end() int {
+	_ = c.Wait() // its state says what is of interest
+	return statusOf(c.ProcessState)
+}
+
+func (c command) signal(s os.Signal) { _ = c.Process.Signal(s) } // it fails when the child has just ended
+
+// A supervised is a process that was started, and whose signals are kept.
+type supervised interface {
+	end() int // waits for it, and returns the exit code
+	signal(os.Signal)
 }
 
 // A supervisor keeps the signals to this process for a child.
@@ -54,20 +70,20 @@ func (s *supervisor) stop() {
 }
 
 // wait passes signals on until the child has ended, and returns its status.
-func (s *supervisor) wait(child *exec.Cmd) int {
+func (s *supervisor) wait(child supervised) (status int) {
 	ended := make(chan struct{})
 	go func() {
-		_ = child.Wait() // its state says what is of interest
+		status = child.end()
 		close(ended)
 	}()
 	for {
 		select {
 		case sig := <-s.signals:
 			if !typed(sig) {
-				_ = child.Process.Signal(sig) // it fails when the child has just ended
+				child.signal(sig)
 			}
 		case <-ended:
-			return statusOf(child.ProcessState)
+			return status
 		}
 	}
 }

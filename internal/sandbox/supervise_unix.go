@@ -39,9 +39,11 @@ func typed(s os.Signal) bool {
 const killedBy = 128
 
 // statusOf returns the exit code that stands for the end of a process.
-func statusOf(p *os.ProcessState) int {
-	if w, ok := p.Sys().(syscall.WaitStatus); ok && w.Signaled() {
+func statusOf(p *os.ProcessState) int { return exitCode(unix.WaitStatus(p.Sys().(syscall.WaitStatus))) }
+
+func exitCode(w unix.WaitStatus) int {
+	if w.Signaled() {
 		return killedBy + int(w.Signal())
 	}
-	return p.ExitCode()
+	return w.ExitStatus()
 }

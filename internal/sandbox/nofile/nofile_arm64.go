@@ -1,0 +1,4 @@
+package nofile
+
+// prlimit64 is the number of prlimit(2).
+const prlimit64 = 261
