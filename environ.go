@@ -212,7 +212,7 @@ func temporaryCertificates(anchors []byte) (string, error) {
 
 // writeCertificates gives the files their mode, whatever the umask is.
 func writeCertificates(ca []byte, dir string, mode fs.FileMode) error {
-	bundle := pki.SystemBundle(ca)
+	bundle := append(pki.SystemBundle(len(ca)), ca...)
 	for name, content := range map[string][]byte{
 		caFile: ca, bundleFile: bundle, trustStoreFile: pki.JKS(bundle, time.Now()), door.NodeProxyFile: []byte(door.NodeProxy()),
 	} {

@@ -108,7 +108,7 @@ func (c *Container) certificates(ctx context.Context) (map[string][]byte, error)
 	if err != nil {
 		return nil, err
 	}
-	bundle := pki.SystemBundle(ca)
+	bundle := append(pki.SystemBundle(len(ca)), ca...)
 	return map[string][]byte{caFile: ca, bundleFile: bundle, trustStoreFile: pki.JKS(bundle, time.Now())}, nil
 }
 

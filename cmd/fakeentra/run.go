@@ -86,6 +86,7 @@ func (r *runner) run(cmd *cobra.Command, args []string) (err error) {
 	if err != nil {
 		return err
 	}
+	trusted := sandbox.ReadTrusted(r.inherited()) // in the background
 	p, err := r.place(cmd.Context(), stderr)
 	if err != nil {
 		return err
@@ -94,7 +95,7 @@ func (r *runner) run(cmd *cobra.Command, args []string) (err error) {
 	if err := cmp.Or(r.egress.checkEmulated(p.world.Knows), r.checkEndpoints(p.world.Endpoints)); err != nil {
 		return err
 	}
-	result, err := r.enter(cmd.Context(), stderr, p, sandbox.Command{Path: path, Args: args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr})
+	result, err := r.enter(cmd.Context(), stderr, p, sandbox.Command{Path: path, Args: args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Trusted: trusted})
 	if unable, ok := errors.AsType[*fs.PathError](err); ok && strings.HasSuffix(unable.Op, "exec") {
 		return &failure{exitNotExecutable, fmt.Sprintf("cannot execute %s: %v", args[0], cause(err)), "is it a program for this system?"}
 	}

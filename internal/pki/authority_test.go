@@ -271,14 +271,14 @@ func TestSystemBundleLooksWhereSSLCertFilePoints(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("SSL_CERT_FILE", file)
-	if got := string(SystemBundle()); got != "-----BEGIN CERTIFICA\n" {
+	if got := string(SystemBundle(0)); got != "-----BEGIN CERTIFICA\n" {
 		t.Errorf("got %q", got)
 	}
 }
 
 func TestSystemBundleHoldsCertificates(t *testing.T) {
 	t.Setenv("SSL_CERT_FILE", "")
-	b := SystemBundle()
+	b := SystemBundle(0)
 	if b == nil {
 		toolchain.Without(t, "a file of the certificates that the system trusts", "install ca-certificates with the system's packages")
 	}

@@ -19,28 +19,19 @@ func Bundles() []string {
 }
 
 // SystemBundle returns the certificates that this machine trusts, in PEM and
-// with a newline at the end, or nothing when they are not kept in a file, and
-// others beside them. Like Go and OpenSSL, it looks into the file that
-// SSL_CERT_FILE names first.
+// with a newline at the end, or nothing when they are not kept in a file. Like
+// Go and OpenSSL, it looks into the file that SSL_CERT_FILE names first.
 //
 // Variables such as SSL_CERT_FILE replace the system's certificates, so
-// whoever points one to an [Authority] puts these beside it.
-func SystemBundle(others ...[]byte) []byte {
-	room := 0
-	for _, other := range others {
-		room += len(other)
-	}
-	var bundle []byte
+// whoever points one to an [Authority] appends it to these, for which they have
+// room for as many bytes.
+func SystemBundle(room int) []byte {
 	for _, f := range append([]string{os.Getenv("SSL_CERT_FILE")}, Bundles()...) {
 		if b := readWithRoom(f, room+1); len(b) > 0 {
-			bundle = append(bytes.TrimRight(b, "\n"), '\n')
-			break
+			return append(bytes.TrimRight(b, "\n"), '\n')
 		}
 	}
-	for _, other := range others {
-		bundle = append(bundle, other...)
-	}
-	return bundle
+	return nil
 }
 
 // readWithRoom returns what is in a file, or nothing, with room behind it for as

@@ -23,31 +23,48 @@ const JKSPassword = "changeit"
 // JKS returns a Java trust store, in the format that every Java reads, with the
 // certificates in a file in PEM form. now is when they were put into it. Blocks
 // that are not certificates are left out.
+func JKS(certificates []byte, now time.Time) []byte {
+	return TrustStore(nil).With(certificates, now).JKS()
+}
+
+// A TrustStore is a Java trust store in the making. Nil is an empty one.
 //
 // The format has no specification but its source, sun.security.provider.JavaKeyStore
 // of OpenJDK: a magic number, version 2, the number of entries; for each the tag
 // of a certificate, an alias, the time in milliseconds, the type, the content;
-// and a keyed digest.
-func JKS(certificates []byte, now time.Time) []byte {
-	const magic, version, countAt = 0xFEEDFEED, 2, 8
-	store := make([]byte, 0, len(certificates)) // which are longer in PEM
-	store = binary.BigEndian.AppendUint32(store, magic)
-	store = binary.BigEndian.AppendUint32(store, version)
-	store = binary.BigEndian.AppendUint32(store, 0)
-	count := uint32(0)
+// and a keyed digest, which is still to come.
+type TrustStore []byte
+
+// countAt is where the number of entries is.
+const countAt = 8
+
+// With returns the store with the certificates in a file in PEM form, as [JKS]
+// does. The store itself must not be used any more.
+func (s TrustStore) With(certificates []byte, now time.Time) TrustStore {
+	if s == nil {
+		const magic, version = 0xFEEDFEED, 2
+		s = make(TrustStore, 0, len(certificates)) // which are longer in PEM
+		s = binary.BigEndian.AppendUint32(s, magic)
+		s = binary.BigEndian.AppendUint32(s, version)
+		s = binary.BigEndian.AppendUint32(s, 0)
+	}
+	count := binary.BigEndian.Uint32(s[countAt:])
 	for der := range blocks(certificates) {
 		const trusted = 2
-		store = binary.BigEndian.AppendUint32(store, trusted)
-		store = appendUTF(store, "certificate-"+strconv.Itoa(int(count)))
-		store = binary.BigEndian.AppendUint64(store, uint64(now.UnixMilli()))
-		store = appendUTF(store, "X.509")
-		store = binary.BigEndian.AppendUint32(store, uint32(len(der)))
-		store = append(store, der...)
+		s = binary.BigEndian.AppendUint32(s, trusted)
+		s = appendUTF(s, "certificate-"+strconv.Itoa(int(count)))
+		s = binary.BigEndian.AppendUint64(s, uint64(now.UnixMilli()))
+		s = appendUTF(s, "X.509")
+		s = binary.BigEndian.AppendUint32(s, uint32(len(der)))
+		s = append(s, der...)
 		count++
 	}
-	binary.BigEndian.PutUint32(store[countAt:], count)
-	return append(store, digest(store)...)
+	binary.BigEndian.PutUint32(s[countAt:], count)
+	return s
 }
+
+// JKS returns the content of its file.
+func (s TrustStore) JKS() []byte { return append(s, digest(s)...) }
 
 // blocks are the certificates in a file in PEM form, in DER, each until the next
 // one is asked for. [pem.Decode] takes six times as long, a millisecond for the

@@ -76,7 +76,7 @@ func TestTheTrustStoreHasEveryCertificateOfABundle(t *testing.T) {
 		"after a key":     "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n" + plain,
 		"broken, and one": "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n" + plain,
 		"cut off":         plain + "-----BEGIN CERTIFICATE-----\nAAAA\n",
-		"of the system":   string(SystemBundle([]byte(plain))),
+		"of the system":   string(SystemBundle(0)) + plain,
 	} {
 		var want [][]byte
 		for block, rest := pem.Decode([]byte(bundle)); block != nil; block, rest = pem.Decode(rest) {
@@ -94,16 +94,23 @@ func TestTheTrustStoreHasEveryCertificateOfABundle(t *testing.T) {
 	}
 }
 
-func TestTheSystemsCertificatesHaveOthersBesideThem(t *testing.T) {
+func TestTheSystemsCertificatesEndWithALine(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "bundle.pem")
 	if err := os.WriteFile(file, []byte("system\n\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("SSL_CERT_FILE", file)
-	if got := string(SystemBundle([]byte("one\n"), []byte("two\n"))); got != "system\none\ntwo\n" {
-		t.Errorf("%q", got)
+	for _, room := range []int{0, 4 << 10} {
+		if got := SystemBundle(room); string(got) != "system\n" || cap(got) < len(got)+room {
+			t.Errorf("%q with room for %d, want %d", got, cap(got)-len(got), room)
+		}
 	}
-	if got := string(SystemBundle()); got != "system\n" {
-		t.Errorf("%q", got)
+}
+
+func TestCertificatesAreAddedToATrustStore(t *testing.T) {
+	a, b, now := authority(t).PEM(), authority(t).PEM(), time.Now()
+	both := JKS(append(bytes.Clone(a), b...), now)
+	if got := TrustStore(nil).With(a, now).With(b, now).JKS(); !bytes.Equal(got, both) {
+		t.Errorf("one after the other they make a store of %d bytes, %d together, or another one", len(got), len(both))
 	}
 }

@@ -116,6 +116,6 @@ func (p *plan) become(c Command) error {
 	if c.Environ != nil {
 		env = append(env, c.Environ(caFile, bundleFile)...)
 	}
-	env = append(env, javaOptions(env, cacertsFile)...)
+	env = append(env, javaOptions(c.Trusted.java, env, cacertsFile)...)
 	return p.execute("execute the command", c.Path, c.Args, unambiguous(env))
 }

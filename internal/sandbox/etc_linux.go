@@ -125,8 +125,8 @@ func (p *plan) hideNameServices() {
 }
 
 // etcFiles are the files of the sandbox, by name below /etc.
-func etcFiles(ca []byte, java bool) (map[string][]byte, error) {
-	files, err := trustFiles(ca, java)
+func etcFiles(ca []byte, t *Trusted) (map[string][]byte, error) {
+	files, err := t.files(ca)
 	if err != nil {
 		return nil, err
 	}

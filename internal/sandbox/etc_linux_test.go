@@ -41,7 +41,7 @@ func TestJavaIsToldWhereTheCertificatesAreIfItMustBe(t *testing.T) {
 		if err := os.Symlink(cacertsFile, debian+"/lib/security/cacerts"); err != nil {
 			t.Fatal(err)
 		}
-		if got := javaOptions([]string{"JAVA_HOME=" + debian}, "/store"); got != nil {
+		if got := javaOptions(debian, nil, "/store"); got != nil {
 			t.Errorf("Debian's Java is told: %q", got)
 		}
 	}
@@ -51,7 +51,7 @@ func TestJavaIsToldWhereTheCertificatesAreIfItMustBe(t *testing.T) {
 		"by PATH":           {[]string{"PATH=/nowhere:" + old + "/bin"}, []string{"JAVA_TOOL_OPTIONS=" + options}},
 		"with more options": {[]string{"JAVA_HOME=" + own, "JAVA_TOOL_OPTIONS=-Xmx1g"}, []string{"JAVA_TOOL_OPTIONS=-Xmx1g " + options}},
 	} {
-		if diff := cmp.Diff(c.want, javaOptions(c.env, "/store")); diff != "" {
+		if diff := cmp.Diff(c.want, javaOptions(javaHome(c.env), c.env, "/store")); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}

@@ -80,7 +80,8 @@ type sockets struct {
 
 // startNetns returns a child that is ready to become the command.
 func startNetns(w World, c Command) (*netns, error) {
-	etc, err := etcFiles(w.CA, hasJava(c.Env))
+	c.Trusted = c.trusted()
+	etc, err := etcFiles(w.CA, c.Trusted)
 	if err != nil {
 		return nil, err
 	}

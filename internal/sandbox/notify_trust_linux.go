@@ -3,14 +3,9 @@
 package sandbox
 
 import (
-	"crypto/x509"
-	"encoding/pem"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
-
-	"github.com/fakeentra/fakeentra/internal/pki"
 )
 
 // environ returns the environment of the command. The files that it names are
@@ -20,8 +15,9 @@ func (n *notified) environ(w World, c Command) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	trusted := pki.SystemBundle(w.CA)
-	bundle, err := n.file("bundle.pem", trusted)
+	trusted := c.trusted()
+	certificates, store := trusted.with(w.CA)
+	bundle, err := n.file("bundle.pem", certificates)
 	if err != nil {
 		return nil, err
 	}
@@ -29,19 +25,11 @@ func (n *notified) environ(w World, c Command) ([]string, error) {
 	if c.Environ != nil {
 		env = append(env, c.Environ(ca, bundle)...)
 	}
-	if javaHome(env) == "" {
+	if trusted.java == "" {
 		return env, nil
 	}
-	block, _ := pem.Decode(w.CA)
-	if block == nil {
-		return nil, errors.New("cannot read the certificate of the sandbox: it is not PEM")
-	}
-	cert, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the certificate of the sandbox: %w", err)
-	}
-	store, err := n.file("cacerts", pki.JKS(trusted, cert.NotBefore))
-	return append(env, javaTrust(env, store)...), err
+	cacerts, err := n.file("cacerts", store)
+	return append(env, javaTrust(env, cacerts)...), err
 }
 
 // file makes a file in memory and returns its name.

@@ -56,6 +56,10 @@ type Command struct {
 	Env                   []string // in the form of [os.Environ]
 	Stdin, Stdout, Stderr *os.File
 
+	// Trusted is what [ReadTrusted] returned, for this command alone, if it was
+	// called.
+	Trusted *Trusted
+
 	// Environ returns more variables, given two files in PEM form under the
 	// names that they have for the program: the certificate of the World, and
 	// the certificates of this machine with it. It may be nil.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/fakeentra/fakeentra/internal/pki"
 )
@@ -24,9 +25,58 @@ const (
 // javaStores are where the distributions keep the trust store of their Java.
 var javaStores = []string{cacertsFile, "/etc/pki/java/cacerts", "/etc/pki/ca-trust/extracted/java/cacerts", "/etc/ssl/java-cacerts"}
 
-// trustFiles are the certificates of this machine with that of the world, in
-// every form and place in which programs look, by name below /etc.
-func trustFiles(certificate []byte, java bool) (map[string][]byte, error) {
+// A Trusted are the certificates that this machine trusts, for one command.
+type Trusted struct {
+	read   chan struct{} // closed when the rest is there
+	bundle []byte        // in PEM form
+	java   string        // folder of the Java that the command finds; or nothing
+	store  pki.TrustStore
+}
+
+// ReadTrusted begins to read the certificates that this machine trusts, for a
+// command with an environment, which takes a millisecond: the caller makes the
+// world meanwhile.
+func ReadTrusted(env []string) *Trusted {
+	t := &Trusted{read: make(chan struct{})}
+	go func() {
+		defer close(t.read)
+		const room = 4 << 10 // for the certificates of a world
+		t.bundle = pki.SystemBundle(room)
+		if t.java = javaHome(env); t.java != "" || exists(cacertsFile) {
+			t.store = t.store.With(t.bundle, time.Now())
+		}
+	}()
+	return t
+}
+
+func exists(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil
+}
+
+// trusted are the certificates of this machine, when they are there.
+func (c Command) trusted() *Trusted {
+	t := c.Trusted
+	if t == nil {
+		t = ReadTrusted(c.Env)
+	}
+	<-t.read
+	return t
+}
+
+// with returns them and those of a world, in PEM form and, if the command may
+// start Java, as its trust store.
+func (t *Trusted) with(ca []byte) (bundle, store []byte) {
+	bundle = append(t.bundle, ca...)
+	if t.store != nil {
+		store = t.store.With(ca, time.Now()).JKS()
+	}
+	return bundle, store
+}
+
+// files are the certificates of this machine with that of the world, in every
+// form and place in which programs look, by name below /etc.
+func (t *Trusted) files(certificate []byte) (map[string][]byte, error) {
 	block, _ := pem.Decode(certificate)
 	if block == nil {
 		return nil, errors.New("the certificate of the sandbox is not PEM")
@@ -39,37 +89,27 @@ func trustFiles(certificate []byte, java bool) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	bundle := pki.SystemBundle(certificate)
+	bundle, store := t.with(certificate)
 	files := map[string][]byte{}
 	add := func(name string, content []byte) { files[strings.TrimPrefix(name, "/etc/")] = content }
 	for _, name := range pki.Bundles() {
-		if _, err := os.Stat(name); err == nil {
+		if exists(name) {
 			add(name, bundle)
 		}
 	}
 	add(bundleFile, bundle)
 	add(caFile, certificate)
 	add("/etc/ssl/certs/"+hashed+".0", certificate)
-	if !java {
+	if store == nil {
 		return files, nil
 	}
-	store := pki.JKS(bundle, ca.NotBefore)
 	for _, name := range javaStores {
-		if _, err := os.Stat(name); err == nil {
+		if exists(name) {
 			add(name, store)
 		}
 	}
 	add(cacertsFile, store)
 	return files, nil
-}
-
-// hasJava reports whether a program with an environment is likely to start Java.
-func hasJava(env []string) bool {
-	if javaHome(env) != "" {
-		return true
-	}
-	_, err := os.Stat(cacertsFile)
-	return err == nil
 }
 
 // javaHome returns the folder of the Java that an environment leads to, or
@@ -90,11 +130,10 @@ func javaHome(env []string) string {
 	return ""
 }
 
-// javaOptions returns the variable that makes Java trust what is in store, unless
-// it reads a store of the system: it says on standard error that it saw the
-// variable. What the variable held stays in it.
-func javaOptions(env []string, store string) []string {
-	home := javaHome(env)
+// javaOptions returns the variable that makes the Java in a folder trust what is
+// in store, unless it reads a store of the system: it says on standard error that
+// it saw the variable. What the variable held stays in it.
+func javaOptions(home string, env []string, store string) []string {
 	if home == "" {
 		return nil
 	}
