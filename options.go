@@ -81,7 +81,7 @@ func WithScenario(yaml []byte) Option { return WithScenarioFile("scenario", yaml
 // WithScenarioFile is [WithScenario] with the name of the file, for messages.
 func WithScenarioFile(name string, yaml []byte) Option {
 	return optionFunc(func(o *options) error {
-		s, err := scenario.Parse(name, yaml, scenario.Operations(everyOp()))
+		s, err := scenario.Parse(name, yaml, scenario.Operations(everyOp))
 		if err != nil {
 			return err
 		}

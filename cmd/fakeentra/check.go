@@ -89,7 +89,7 @@ func judge(file scenarioFile) (verdict, error) {
 	if err != nil {
 		return v, err
 	}
-	s, err := scenario.Parse(file.name, file.data, scenario.Operations(operations))
+	s, err := scenario.Parse(file.name, file.data, scenario.Operations(func() []journal.Op { return operations }))
 	if err == nil {
 		err = loads(file)
 	}

@@ -98,13 +98,13 @@ func (b *builder) response(v *value) fault.Respond {
 }
 
 func (b *builder) operates(op journal.Op) bool {
-	return b.operations == nil || slices.Contains(b.operations, op)
+	return b.operations == nil || slices.Contains(b.operations(), op)
 }
 
 func (b *builder) operationNames() []string {
-	names := make([]string, len(b.operations))
-	for i, op := range b.operations {
-		names[i] = string(op)
+	var names []string
+	for _, op := range b.operations() {
+		names = append(names, string(op))
 	}
 	return names
 }

@@ -20,9 +20,9 @@ type Option func(*builder)
 // scenario cannot read anything.
 func Files(fsys fs.FS) Option { return func(b *builder) { b.files = fsys } }
 
-// Operations says which operations faults can be about. Without it every name
-// that looks like one is accepted.
-func Operations(ops []journal.Op) Option { return func(b *builder) { b.operations = ops } }
+// Operations says which operations faults can be about, when there is a fault.
+// Without it every name that looks like one is accepted.
+func Operations(list func() []journal.Op) Option { return func(b *builder) { b.operations = list } }
 
 // Parse reads a scenario file. name is what problems are reported under. The
 // error is an [*Error] that lists every problem; nothing is returned then.
@@ -90,7 +90,7 @@ type builder struct {
 	registry
 	out        *Scenario
 	files      fs.FS
-	operations []journal.Op
+	operations func() []journal.Op
 	resources  *directory.Directory // what app roles can be of
 	onlyTenant string               // name of the tenant when there is just one
 	presences  map[presence]directory.ObjectID

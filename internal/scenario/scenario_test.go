@@ -270,7 +270,7 @@ func TestCredentialsOfTheDirectoryAppearWhenTheyAreVisible(t *testing.T) {
 
 func TestOperationsOfFaultsHaveToExist(t *testing.T) {
 	const text = "fakeentra: 1\nfaults:\n- {op: imds.tokn, hangup: true}\n"
-	_, err := Parse("f.yaml", []byte(text), Operations([]journal.Op{"imds.token", "sts.token"}))
+	_, err := Parse("f.yaml", []byte(text), Operations(func() []journal.Op { return []journal.Op{"imds.token", "sts.token"} }))
 	want := `f.yaml:3: there is no operation "imds.tokn"; did you mean "imds.token"? expected imds.token or sts.token`
 	if err == nil || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
