@@ -86,7 +86,10 @@ func (r *runner) run(cmd *cobra.Command, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	trusted := sandbox.ReadTrusted(r.inherited()) // in the background
+	var trusted *sandbox.Trusted
+	if r.mode != "proxy" {
+		trusted = sandbox.ReadTrusted(r.inherited()) // in the background
+	}
 	p, err := r.place(cmd.Context(), stderr)
 	if err != nil {
 		return err
