@@ -14,6 +14,7 @@ import (
 	"github.com/testcontainers/testcontainers-go"
 
 	"github.com/fakeentra/fakeentra"
+	"github.com/fakeentra/fakeentra/internal/door"
 	"github.com/fakeentra/fakeentra/internal/pki"
 )
 
@@ -102,14 +103,15 @@ const (
 	trustStoreFile = "truststore.jks"
 )
 
-// certificates returns the contents of the files, by name.
+// certificates returns the contents of the files, and of the module for Node.js,
+// by name.
 func (c *Container) certificates(ctx context.Context) (map[string][]byte, error) {
 	ca, err := c.CAPEM(ctx)
 	if err != nil {
 		return nil, err
 	}
 	bundle := append(pki.SystemBundle(len(ca)), ca...)
-	return map[string][]byte{caFile: ca, bundleFile: bundle, trustStoreFile: pki.JKS(bundle, time.Now())}, nil
+	return map[string][]byte{caFile: ca, bundleFile: bundle, trustStoreFile: pki.JKS(bundle, time.Now()), door.NodeProxyFile: []byte(door.NodeProxy())}, nil
 }
 
 // Terminate ends the cloud, and removes what Environ and CertificateFiles wrote.

@@ -134,6 +134,14 @@ func leadsAContainerByASharedNetwork(t *testing.T) {
 	if diff := cmp.Diff(exchange, ops(t, cloud)); diff != "" {
 		t.Errorf("operations (-want +got):\n%s", diff)
 	}
+	listBlobsInContainers(t, func() []testcontainers.ContainerCustomizer {
+		return []testcontainers.ContainerCustomizer{cloud.JoinNetwork(t.Context())}
+	})
+}
+
+// listBlobsInContainers runs a program of each language in a container under
+// test.
+func listBlobsInContainers(t *testing.T, options func() []testcontainers.ContainerCustomizer) {
 	for _, p := range programs {
 		if !strings.Contains(p.example, "msal") {
 			continue // one of each language is enough here
@@ -145,8 +153,8 @@ func leadsAContainerByASharedNetwork(t *testing.T) {
 					h.Binds = append(h.Binds, path+":"+path+":ro")
 				}
 			}
-			said := outputOf(t, cloud.JoinNetwork(t.Context()), testcontainers.WithEntrypoint(p.command...), testcontainers.WithHostConfigModifier(bind),
-				testcontainers.WithConfigModifier(func(c *container.Config) { c.WorkingDir = folder }))
+			said := outputOf(t, append(options(), testcontainers.WithEntrypoint(p.command...), testcontainers.WithHostConfigModifier(bind),
+				testcontainers.WithConfigModifier(func(c *container.Config) { c.WorkingDir = folder }))...)
 			if !strings.HasSuffix(said, blobs) { // Java talks of other things first
 				t.Errorf("it says %q, and no blobs at the end", said)
 			}
@@ -177,6 +185,10 @@ func leadsAContainerByTheProxy(t *testing.T) {
 	if diff := cmp.Diff(blobs, outputOf(t, cloud.UseProxy(t.Context()))); diff != "" {
 		t.Errorf("blobs (-want +got):\n%s", diff)
 	}
+	own := testcontainers.WithEnv(map[string]string{"NODE_OPTIONS": "--no-warnings", "JAVA_TOOL_OPTIONS": "-Dmine=1"}) // which must not be in the way
+	listBlobsInContainers(t, func() []testcontainers.ContainerCustomizer {
+		return []testcontainers.ContainerCustomizer{own, cloud.UseProxy(t.Context())}
+	})
 	_, err := testcontainers.Run(t.Context(), "fakeentra-example:"+tag, cloud.JoinNetwork(t.Context()))
 	const want = "customize: fakeentra: JoinNetwork needs a cloud at 169.254.169.254; add container.WithMetadataAddress() to container.Run"
 	if err == nil || err.Error() != want {

@@ -15,6 +15,7 @@ import (
 	"github.com/testcontainers/testcontainers-go"
 
 	"github.com/fakeentra/fakeentra"
+	"github.com/fakeentra/fakeentra/internal/door"
 	"github.com/fakeentra/fakeentra/internal/pki"
 )
 
@@ -31,18 +32,21 @@ func (c *Container) JoinNetwork(ctx context.Context) testcontainers.CustomizeReq
 		if !c.options.metadataAddress {
 			return errors.New("fakeentra: JoinNetwork needs a cloud at 169.254.169.254; add container.WithMetadataAddress() to container.Run")
 		}
-		env := fakeentra.Doors{}.Environ(certificatesUnderTest())
-		env = append(env, "JAVA_TOOL_OPTIONS=-Djavax.net.ssl.trustStore="+certificatesUnderTest().TrustStore+" -Djavax.net.ssl.trustStorePassword="+pki.JKSPassword)
+		files := certificatesUnderTest()
+		env := fakeentra.Doors{}.Environ(files)
+		env = append(env, "JAVA_TOOL_OPTIONS=-Djavax.net.ssl.trustStore="+files.TrustStore+" -Djavax.net.ssl.trustStorePassword="+pki.JKSPassword)
 		join := func(h *container.HostConfig) { h.NetworkMode = container.NetworkMode("container:" + c.ID) }
-		return errors.Join(c.trust(ctx, req, env), testcontainers.WithHostConfigModifier(join)(req))
+		return errors.Join(c.trust(ctx, req, files, env), testcontainers.WithHostConfigModifier(join)(req))
 	}
 }
 
 // UseProxy returns an option for a container under test, which is then attached
 // to the network of the cloud, and given variables that lead programs to its
 // proxy and make them trust it. It needs no privilege, and the network of the
-// cloud can be any, but programs must honour proxies, as most do. To reach other
-// containers by HTTP, extend NO_PROXY and no_proxy.
+// cloud can be any, but programs must honour proxies, as most do. Node.js does
+// so for all of its connections, by a module that it preloads. To reach other
+// containers, extend NO_PROXY and no_proxy. Options that the image itself has in
+// JAVA_TOOL_OPTIONS or NODE_OPTIONS are lost unless you set them again.
 func (c *Container) UseProxy(ctx context.Context) testcontainers.CustomizeRequestOption {
 	return func(req *testcontainers.GenericContainerRequest) error {
 		name, address, err := c.reachable(ctx)
@@ -53,7 +57,9 @@ func (c *Container) UseProxy(ctx context.Context) testcontainers.CustomizeReques
 			req.Networks = append(req.Networks, name)
 		}
 		port, _, _ := strings.Cut(proxyPort, "/")
-		return c.trust(ctx, req, fakeentra.Doors{Proxy: "http://" + net.JoinHostPort(address, port)}.Environ(certificatesUnderTest()))
+		files := certificatesUnderTest()
+		files.NodeProxy = path.Join(path.Dir(files.CA), door.NodeProxyFile)
+		return c.trust(ctx, req, files, fakeentra.Doors{Proxy: "http://" + net.JoinHostPort(address, port)}.Environ(files))
 	}
 }
 
@@ -82,24 +88,29 @@ func certificatesUnderTest() fakeentra.Certificates {
 	return fakeentra.Certificates{CA: path.Join(folder, caFile), Bundle: path.Join(folder, bundleFile), TrustStore: path.Join(folder, trustStoreFile)}
 }
 
-// trust adds the certificates and variables to a container under test. What it
-// sets itself stays.
-func (c *Container) trust(ctx context.Context, req *testcontainers.GenericContainerRequest, env []string) error {
+// trust adds files and variables to a container under test. What it sets itself
+// stays, and comes before ours where a variable holds options.
+func (c *Container) trust(ctx context.Context, req *testcontainers.GenericContainerRequest, files fakeentra.Certificates, env []string) error {
 	contents, err := c.certificates(ctx)
 	if err != nil {
 		return err
 	}
-	at := certificatesUnderTest()
-	for _, name := range []string{at.CA, at.Bundle, at.TrustStore} {
-		req.Files = append(req.Files, testcontainers.ContainerFile{Reader: bytes.NewReader(contents[path.Base(name)]), ContainerFilePath: name, FileMode: 0o444})
+	for _, name := range []string{files.CA, files.Bundle, files.TrustStore, files.NodeProxy} {
+		if name != "" {
+			req.Files = append(req.Files, testcontainers.ContainerFile{Reader: bytes.NewReader(contents[path.Base(name)]), ContainerFilePath: name, FileMode: 0o444})
+		}
 	}
 	if req.Env == nil {
 		req.Env = map[string]string{}
 	}
 	for _, variable := range env {
 		name, value, _ := strings.Cut(variable, "=")
-		if _, set := req.Env[name]; !set {
+		given, set := req.Env[name]
+		switch {
+		case !set:
 			req.Env[name] = value
+		case name == "JAVA_TOOL_OPTIONS" || name == "NODE_OPTIONS":
+			req.Env[name] = strings.TrimSpace(given + " " + value)
 		}
 	}
 	return nil
