@@ -19,9 +19,7 @@ import (
 // stands for a real one. Its TLS is its own, at the port that was named, and at
 // no other.
 func TestEgressReachesARealServer(t *testing.T) {
-	if !namespacesPermitted() {
-		t.Skip("this machine forbids namespaces")
-	}
+	needNamespaces(t)
 	serve := func() string {
 		s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Host != r.TLS.ServerName+":"+r.URL.Query().Get("port") {
