@@ -46,8 +46,17 @@ var allowed = map[string][]string{
 	"fixtures/internal/keygen": {"emulator/token"},
 	"": {"emulator/blob", "emulator/control", "emulator/directory", "emulator/environment", "emulator/fault", "emulator/imds", "emulator/issuer",
 		"emulator/journal", "emulator/kubernetes", "emulator/runner", "emulator/sts", "emulator/token", "fixtures", "internal/clock", "internal/door", "internal/edge", "internal/pki", "internal/scenario"},
+	"conformance":                   {"conformance/driver", "conformance/suite"},
+	"conformance/driver":            {},
+	"conformance/reference":         {"conformance/driver"},
+	"conformance/internal/lab":      {"", "emulator/directory", "internal/pki"},
+	"conformance/internal/memnet":   {},
+	"conformance/internal/stage":    {"conformance/driver", "conformance/internal/lab", "conformance/internal/memnet", "internal/sandbox"},
+	"conformance/suite":             {"", "conformance/driver", "conformance/internal/lab", "conformance/internal/stage", "emulator/journal"},
+	"conformance/clients/reference": {"conformance/driver", "conformance/reference"},
+
 	"container":     {"", "emulator/control", "fixtures", "internal/pki"},
-	"cmd/fakeentra": {"", "emulator/control", "emulator/environment", "emulator/fault", "emulator/journal", "emulator/token", "fixtures", "internal/pattern", "internal/sandbox", "internal/scenario"},
+	"cmd/fakeentra": {"", "conformance/driver", "conformance/suite", "emulator/control", "emulator/environment", "emulator/fault", "emulator/journal", "emulator/token", "fixtures", "internal/pattern", "internal/sandbox", "internal/scenario"},
 }
 
 // heavy are the modules that one part of the tree may import, and no other.

@@ -1,0 +1,106 @@
+package reference
+
+import (
+	"net/http"
+	"slices"
+)
+
+// A Bug is one way to be wrong.
+type Bug struct {
+	Check string // the check that fails for it
+	What  string // what the client does, in a sentence
+	// Also are checks that fail too, since they cannot but see the same.
+	Also []string
+	// Everything says, and why, that the client does not come far enough for other
+	// checks to say anything.
+	Everything string
+	Break      func(*knobs)
+}
+
+// Bugs returns all of them.
+func Bugs() []*Bug {
+	return slices.Concat(imdsBugs(), imdsRetryBugs(), sourceBugs(), identityTokenBugs(), assertionBugs(), authorityBugs(), cacheBugs(),
+		failureBugs(), claimsBugs(), resourceBugs(), networkBugs(), secrecyBugs(), telemetryBugs())
+}
+
+// FindBug returns the first bug of a check, or nil.
+func FindBug(check string) *Bug {
+	for _, b := range Bugs() {
+		if b.Check == check {
+			return b
+		}
+	}
+	return nil
+}
+
+// A destination is what a request is for.
+type destination string
+
+const (
+	toIdentity  destination = "identity"  // the managed identity endpoint
+	toAuthority destination = "authority" // discovery documents
+	toToken     destination = "token"     // the token endpoint
+	toResource  destination = "resource"
+)
+
+// A middleware stands between the client and the network.
+type middleware func(next http.RoundTripper) http.RoundTripper
+
+// knobs change what the client does. The zero value is right.
+type knobs struct {
+	wire map[destination][]middleware // next to the network
+
+	imdsKnobs
+	imdsRetryKnobs
+	sourceKnobs
+	identityTokenKnobs
+	assertionKnobs
+	authorityKnobs
+	cacheKnobs
+	failureKnobs
+	claimsKnobs
+	resourceKnobs
+	networkKnobs
+	secrecyKnobs
+	telemetryKnobs
+
+	FollowRedirects bool // wherever they lead
+	NoSingleFlight  bool // every caller does an exchange of its own
+	NoAppCache      bool // a new client of MSAL for each request
+	NoIdentityCache bool // a new token of the managed identity for each exchange
+	AskDiscovery    bool // instance discovery, which known clouds do without
+	SkipChecks      bool // of the configuration
+	AnyTenant       bool // whether allowed or not
+	Impatient       bool // IMDS is not tried again
+	ViaProxy        bool // IMDS is called through the proxy
+	ReadAll         bool // of an answer, however long it is
+	AnyTokenType    bool // whatever the token endpoint hands out is sent as Bearer
+	TrustDocuments  bool // discovery documents may lead elsewhere
+	NeverAgain      bool // the token endpoint is asked once
+	InClear         bool // tokens are sent over http, too
+}
+
+// onWire adds a middleware next to the network.
+func (k *knobs) onWire(to destination, m middleware) {
+	if k.wire == nil {
+		k.wire = map[destination][]middleware{}
+	}
+	k.wire[to] = append(k.wire[to], m)
+}
+
+// request changes the requests for a destination before they are sent.
+func (k *knobs) request(to destination, change func(*http.Request)) {
+	k.onWire(to, func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			r = r.Clone(r.Context())
+			change(r)
+			return next.RoundTrip(r)
+		})
+	})
+}
+
+// roundTripper is a function that does requests.
+type roundTripper func(*http.Request) (*http.Response, error)
+
+// RoundTrip implements [http.RoundTripper].
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

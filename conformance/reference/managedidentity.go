@@ -1,0 +1,226 @@
+package reference
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/fakeentra/fakeentra/conformance/driver"
+)
+
+// A managedIdentity gets the token of the managed identity that the client is
+// configured with.
+type managedIdentity struct {
+	*client
+	http *http.Client
+
+	mu     sync.Mutex
+	cached map[string]identityToken // by resource
+}
+
+// An identityToken is a token and the time in which it can be used.
+type identityToken struct {
+	value         string
+	refresh, ends time.Time
+}
+
+func newManagedIdentity(c *client) *managedIdentity {
+	m := &managedIdentity{client: c, cached: map[string]identityToken{}}
+	m.http = &http.Client{Transport: c.http.identity, CheckRedirect: c.redirectPolicy()}
+	if c.FollowIdentityRedirects {
+		m.http.CheckRedirect = nil
+	}
+	return m
+}
+
+// token returns a token for a resource. A claims challenge makes it a new one.
+func (m *managedIdentity) token(ctx context.Context, resource, claims string) (identityToken, error) {
+	resource = strings.TrimSuffix(resource, "/.default")
+	unlock, err := m.lock(ctx, "identity "+resource)
+	if err != nil {
+		return identityToken{}, err
+	}
+	defer unlock()
+	m.mu.Lock()
+	t, ok := m.cached[resource]
+	m.mu.Unlock()
+	if ok && claims == "" && time.Now().Before(t.refresh) && !m.NoIdentityCache {
+		return t, nil
+	}
+	t, err = m.fetch(ctx, resource, claims)
+	if err != nil {
+		return identityToken{}, err
+	}
+	m.mu.Lock()
+	m.cached[resource] = t
+	m.mu.Unlock()
+	return t, nil
+}
+
+// A source makes the requests of one kind of host.
+type source interface {
+	request(ctx context.Context, m *managedIdentity, resource, claims string) (*http.Request, error)
+}
+
+func (m *managedIdentity) fetch(ctx context.Context, resource, claims string) (identityToken, error) {
+	src, err := m.source()
+	if err != nil {
+		return identityToken{}, err
+	}
+	for n := 0; ; n++ {
+		resp, body, err := m.try(ctx, src, resource, claims)
+		if ctx.Err() != nil {
+			return identityToken{}, ctx.Err()
+		}
+		if err == nil && resp.StatusCode == http.StatusOK {
+			return m.parse(body)
+		}
+		status, header := 0, http.Header{}
+		if err == nil {
+			status, header = resp.StatusCode, resp.Header
+			err = refusal(resp, body)
+		}
+		permanent := status != 0 && !retryable(status) || status == 0 && !transient(nil, err) && !errors.Is(err, context.DeadlineExceeded)
+		wait, more := delay(n, status, header, time.Now())
+		if permanent || !more || m.Impatient {
+			return identityToken{}, err
+		}
+		if err := pause(ctx, wait); err != nil {
+			return identityToken{}, err
+		}
+	}
+}
+
+// try sends one request. An answer that does not come is given up.
+func (m *managedIdentity) try(ctx context.Context, src source, resource, claims string) (*http.Response, []byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
+	defer cancel()
+	req, err := src.request(ctx, m, resource, claims)
+	if err != nil {
+		return nil, nil, err
+	}
+	resp, err := m.http.Do(req)
+	if err != nil {
+		return nil, nil, err
+	}
+	body, err := m.read(resp)
+	return resp, body, err
+}
+
+// refusal is the error of an answer that is no success.
+func refusal(resp *http.Response, body []byte) error {
+	var said struct {
+		Error       any    `json:"error"`
+		Description string `json:"error_description"`
+	}
+	_ = json.Unmarshal(body, &said) // what is no JSON says nothing
+	kind := driver.Auth
+	if said.Error == nil {
+		kind = driver.Unavailable
+	}
+	text := fmt.Sprintf("the managed identity endpoint answered %s", resp.Status)
+	if said.Error != nil {
+		text += fmt.Sprintf(": %v: %s", said.Error, said.Description)
+	}
+	return &failure{kind, resp.StatusCode, text}
+}
+
+// parse reads a token. The earlier of the two times that an answer may give counts.
+func (m *managedIdentity) parse(body []byte) (identityToken, error) {
+	var answer struct {
+		AccessToken string `json:"access_token"`
+		ExpiresOn   any    `json:"expires_on"`
+		ExpiresIn   any    `json:"expires_in"`
+	}
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return identityToken{}, failed(driver.Protocol, "the answer of the managed identity endpoint is not JSON")
+	}
+	if answer.AccessToken == "" {
+		return identityToken{}, failed(driver.Protocol, "the answer of the managed identity endpoint has no access_token")
+	}
+	now := time.Now()
+	ends, ok := moment(answer.ExpiresOn)
+	if seconds, known := wholeSeconds(answer.ExpiresIn); known {
+		if in := now.Add(time.Duration(seconds) * time.Second); !ok || in.Before(ends) {
+			ends, ok = in, true
+		}
+	}
+	if !ok {
+		return identityToken{}, failed(driver.Protocol, "the answer of the managed identity endpoint does not say when the token expires")
+	}
+	life := ends.Sub(now)
+	if life <= 0 {
+		return identityToken{}, failed(driver.Protocol, "the token of the managed identity endpoint has expired already")
+	}
+	t := identityToken{value: answer.AccessToken, ends: ends, refresh: ends.Add(-5 * time.Minute)}
+	if life > 2*time.Hour {
+		t.refresh = now.Add(life / 2)
+	}
+	return t, nil
+}
+
+// dialects are the ways in which endpoints write a time, besides seconds since
+// 1970.
+var dialects = []string{time.RFC3339Nano, "1/2/2006 3:04:05 PM -07:00", "1/2/2006 15:04:05 -07:00"}
+
+func moment(v any) (time.Time, bool) {
+	switch v := v.(type) {
+	case float64:
+		return time.Unix(int64(v), 0), true
+	case string:
+		if seconds, err := strconv.ParseInt(v, 10, 64); err == nil {
+			return time.Unix(seconds, 0), true
+		}
+		for _, layout := range dialects {
+			if t, err := time.Parse(layout, v); err == nil {
+				return t, true
+			}
+		}
+	}
+	return time.Time{}, false
+}
+
+// source tells which kind of host this is, by its variables.
+func (m *managedIdentity) source() (source, error) {
+	return imdsSource{}, nil
+}
+
+// selector adds the identity to the parameters of a request, under the names of a
+// source.
+func (m *managedIdentity) selector(q url.Values, names map[string]string) error {
+	if m.Identity.Kind == "system" {
+		return nil
+	}
+	name := names[m.Identity.Kind]
+	if name == "" {
+		return failed(driver.Misconfig, "this place cannot tell identities apart by %s", m.Identity.Kind)
+	}
+	q.Set(name, m.Identity.Value)
+	return nil
+}
+
+// imdsSource is a virtual machine.
+type imdsSource struct{}
+
+func (imdsSource) request(ctx context.Context, m *managedIdentity, resource, _ string) (*http.Request, error) {
+	q := url.Values{"api-version": {"2018-02-01"}, "resource": {resource}}
+	if err := m.selector(q, map[string]string{"client_id": "client_id", "object_id": "object_id", "resource_id": "msi_res_id"}); err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://169.254.169.254/metadata/identity/oauth2/token?"+q.Encode(), nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Metadata", "true")
+	req.Header.Set("User-Agent", userAgent)
+	return req, nil
+}
+
+const userAgent = "fakeentra-reference/1"

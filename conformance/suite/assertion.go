@@ -1,0 +1,4 @@
+package suite
+
+// assertionChecks are about the assertion at the token endpoint (AST).
+func assertionChecks() []*Check { return nil }

@@ -1,0 +1,4 @@
+package suite
+
+// networkChecks are about networks and TLS (NET).
+func networkChecks() []*Check { return nil }

@@ -1,0 +1,4 @@
+package suite
+
+// resourceChecks are about the use of the token (RES).
+func resourceChecks() []*Check { return nil }

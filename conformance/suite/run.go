@@ -1,0 +1,238 @@
+package suite
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/fakeentra/fakeentra/conformance/driver"
+	"github.com/fakeentra/fakeentra/conformance/internal/lab"
+	"github.com/fakeentra/fakeentra/conformance/internal/stage"
+)
+
+// Version is that of the catalogue. Expectations name it.
+const Version = "1.0"
+
+// A Target is where clients under test come from; see [InProcess] and [Process].
+type Target struct{ stage.Target }
+
+// InProcess returns the target of a driver in this process. temp is a folder for
+// files that clients read; the system's if empty.
+func InProcess(d driver.Driver, temp string) Target {
+	return Target{&stage.Memory{Driver: d, Temp: temp}}
+}
+
+// Options say how to run.
+type Options struct {
+	Checks []*Check // all if nil
+	Seed   string   // of identifiers; DefaultSeed if empty
+	Jobs   int      // how many cases run at once; 1 if zero
+	Strict bool     // a SHOULD that is not met fails
+	// Scale multiplies what drivers are given in time; 1 if zero.
+	Scale float64
+	// Done is called when a check has its verdict, from one goroutine at a time.
+	// It may be nil.
+	Done func(Result)
+}
+
+// DefaultSeed is the seed of a run that names none, so that two runs are alike.
+const DefaultSeed = "fakeentra"
+
+type runner struct {
+	Options
+	target stage.Target
+	hello  driver.Hello
+}
+
+// Run runs checks against a client. It fails when the driver does not say who it
+// is, and when ctx ends: the report then holds what was found until then.
+func Run(ctx context.Context, t Target, o Options) (*Report, error) {
+	if o.Checks == nil {
+		o.Checks = Checks()
+	}
+	if o.Seed == "" {
+		o.Seed = DefaultSeed
+	}
+	r := &runner{Options: o, target: t.Target}
+	hello, err := r.target.Hello(ctx, driver.Request{ID: json.RawMessage(`0`), Op: driver.OpHello, Protocol: driver.Version, Suite: Version, Seed: o.Seed})
+	if err != nil {
+		return nil, err
+	}
+	r.hello = hello
+	report := &Report{
+		Schema: Schema, Suite: Suite{Version, Digest(), len(Checks())}, Seed: o.Seed, Wiring: r.target.Wiring(), Strict: o.Strict,
+		Driver: hello, Started: time.Now().UTC(),
+	}
+	report.Results = r.all(ctx)
+	report.Took = millis(time.Since(report.Started))
+	return report, ctx.Err()
+}
+
+// all runs the checks, several at once, and returns their results in order.
+func (r *runner) all(ctx context.Context) []Result {
+	results := make([]Result, len(r.Checks))
+	next := make(chan int)
+	var group sync.WaitGroup
+	var reporting sync.Mutex
+	for range max(r.Jobs, 1) {
+		group.Go(func() {
+			for i := range next {
+				results[i] = r.one(ctx, r.Checks[i])
+				reporting.Lock()
+				if r.Done != nil {
+					r.Done(results[i])
+				}
+				reporting.Unlock()
+			}
+		})
+	}
+	for i := range r.Checks {
+		if ctx.Err() != nil {
+			break
+		}
+		next <- i
+	}
+	close(next)
+	group.Wait()
+	return slices.DeleteFunc(results, func(r Result) bool { return r.ID == "" })
+}
+
+// one runs a check.
+func (r *runner) one(ctx context.Context, c *Check) Result {
+	result := Result{ID: c.ID, Level: c.Level, Title: c.Title, Tags: c.Tags, Verdict: Skip}
+	began := time.Now()
+	for _, k := range c.Cases {
+		got := r.attempt(ctx, c, k)
+		result.Cases = append(result.Cases, got)
+		if worst := worse(result.Verdict, got.Verdict); worst != result.Verdict || result.Why == "" {
+			result.Verdict = worst
+			if got.Verdict == worst {
+				result.Why = got.Why
+			}
+		}
+	}
+	result.Took = millis(time.Since(began))
+	return result
+}
+
+// attempt runs a case.
+func (r *runner) attempt(ctx context.Context, c *Check, k Case) (result CaseResult) {
+	result = CaseResult{Name: k.Name, Verdict: Skip}
+	for _, need := range c.needs(k) {
+		if !slices.Contains(r.hello.Capabilities, need) {
+			result.Why = "the driver does not say that it is capable of " + string(need)
+			return result
+		}
+	}
+	began := time.Now()
+	defer func() { result.Took = millis(time.Since(began)) }()
+	fixture := lab.Fixture{Seed: strings.Join([]string{r.Seed, c.ID, k.Name}, "/")}
+	if k.Fixture != nil {
+		k.Fixture(&fixture)
+	}
+	l, err := lab.New(fixture)
+	if err != nil {
+		result.Verdict, result.Why = Error, err.Error()
+		return result
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.scaled(limits[c.cost()]))
+	defer cancel()
+	s := &Session{Lab: l, Config: config(l), run: r, check: c, ctx: ctx, hello: r.hello, alone: k.After != nil}
+	end := s.play(k)
+	s.judge(&result, c.Level, end)
+	result.Conditions = s.conditions
+	result.Exchanges = s.exchanges(began)
+	if result.Verdict != Pass && s.stage != nil {
+		result.Output = s.hide(shorten(s.stage.Output(), maxShown))
+	}
+	if err := l.Close(); err != nil && result.Verdict == Pass {
+		result.Verdict, result.Why = Error, err.Error()
+	}
+	return result
+}
+
+// limits are how long a case may take.
+var limits = map[Cost]time.Duration{Fast: 60 * time.Second, Timed: 90 * time.Second, Slow: 200 * time.Second}
+
+func (r *runner) scaled(d time.Duration) time.Duration {
+	if r.Scale == 0 {
+		return d
+	}
+	return time.Duration(float64(d) * r.Scale)
+}
+
+// play runs a case to its end, and what is to be looked at afterwards.
+func (s *Session) play(k Case) (end *ended) {
+	end = s.protect(k.Run)
+	if s.stage == nil {
+		return end
+	}
+	if err := s.stage.Leave(); err != nil && end == nil {
+		end = &ended{Error, err.Error()}
+	}
+	s.Settle()
+	if k.After != nil && end == nil {
+		end = s.protect(k.After)
+	}
+	return end
+}
+
+// protect calls do, which may end early.
+func (s *Session) protect(do func(*Session)) (end *ended) {
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case ended:
+			end = &p
+		default:
+			end = &ended{Error, fmt.Sprintf("this is a bug in fakeentra, please report it: %v\n%s", p, debug.Stack())}
+		}
+	}()
+	do(s)
+	return nil
+}
+
+// judge says what became of a case.
+func (s *Session) judge(result *CaseResult, level Level, end *ended) {
+	unmet := slices.IndexFunc(s.conditions, func(c Condition) bool { return !c.Met })
+	switch {
+	case end != nil:
+		result.Verdict, result.Why = end.verdict, s.hide(end.why)
+	case len(s.unarmed) > 0:
+		result.Verdict, result.Why = Inconclusive, "the client never came to what the check provokes: "+strings.Join(s.unarmed, ", ")
+	case unmet >= 0:
+		c := s.conditions[unmet]
+		result.Verdict, result.Why = level.unmet(), fmt.Sprintf("%s: expected %s, got %s", c.ID, c.Expected, c.Actual)
+	case len(s.conditions) == 0:
+		result.Verdict, result.Why = Error, "this is a bug in fakeentra, please report it: the case looked at nothing"
+	default:
+		result.Verdict = Pass
+	}
+}
+
+// Digest identifies the catalogue: reports of different ones do not belong
+// together.
+func Digest() string {
+	h := sha256.New()
+	for _, c := range Checks() {
+		_, _ = fmt.Fprintf(h, "%s %s %s\n", c.ID, c.Level, c.Passes)
+		for _, k := range c.Cases {
+			_, _ = fmt.Fprintf(h, "  %s\n", k.Name)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))[:16]
+}
+
+// digest is the beginning of a token's SHA-256, by which equal ones are seen to
+// be equal.
+func digest(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(sum[:6])
+}

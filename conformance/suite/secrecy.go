@@ -1,0 +1,4 @@
+package suite
+
+// secrecyChecks are about secrets (SEC).
+func secrecyChecks() []*Check { return nil }
