@@ -29,6 +29,18 @@ func InProcess(d driver.Driver, temp string) Target {
 	return Target{&stage.Memory{Driver: d, Temp: temp}}
 }
 
+// WithEnvironment returns the target of [InProcess] for a driver that reads the
+// variables of this process: they are set while a case runs, so that only one can
+// run at a time. Cases about files that clients find at fixed places are skipped.
+func WithEnvironment(t Target) Target {
+	if m, ok := t.Target.(*stage.Memory); ok {
+		own := *m
+		own.Setenv = true
+		return Target{&own}
+	}
+	return t
+}
+
 // Options say how to run.
 type Options struct {
 	Checks []*Check // all if nil

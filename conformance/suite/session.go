@@ -3,6 +3,7 @@ package suite
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -339,7 +340,10 @@ func (s *Session) start() {
 		Environ: s.Environ, Proxy: s.Proxy, Files: s.Files,
 		Fresh: s.alone || len(s.Environ) > 0 || s.Proxy || len(s.Files) > 0 || s.Host.Source() != fakeentra.IMDS,
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, stage.ErrProcess):
+		panic(ended{Skip, err.Error()})
+	case err != nil:
 		panic(ended{Error, err.Error()})
 	}
 	s.stage = st

@@ -31,6 +31,8 @@ type Memory struct {
 	Driver driver.Driver
 	// Temp is a folder for the files of places.
 	Temp string
+	// Setenv has the variables of a place set in this process.
+	Setenv bool
 }
 
 // Wiring implements [Target].
@@ -48,6 +50,9 @@ func (m *Memory) Close() error { return nil }
 
 // Enter implements [Target].
 func (m *Memory) Enter(_ context.Context, l *lab.Lab, p Place) (Stage, error) {
+	if m.Setenv && (l.HasKeyFolder() || len(p.Files) > 0) {
+		return nil, ErrProcess
+	}
 	front, err := lab.NewFront()
 	if err != nil {
 		return nil, err
@@ -76,6 +81,12 @@ func (m *Memory) Enter(_ context.Context, l *lab.Lab, p Place) (Stage, error) {
 	if port, serve, ok := endpoint(front, l); ok {
 		s.network.Local[port] = memnet.NewListener()
 		s.serve(serve, s.network.Local[port])
+	}
+	if m.Setenv {
+		for _, v := range s.environ {
+			name, value, _ := strings.Cut(v, "=")
+			s.setenv(name, value)
+		}
 	}
 	s.transport, err = s.newTransport()
 	return s, err
@@ -108,6 +119,7 @@ type memory struct {
 	folder     string
 	mounts     []mount
 	log        output
+	before     map[string]*string // variables of this process that were changed; nil if they were not set
 	ctx        context.Context
 	cancel     context.CancelFunc
 	group      sync.WaitGroup
@@ -144,6 +156,9 @@ func (s *memory) Do(ctx context.Context, r driver.Request) (driver.Answer, error
 	if r.Op == driver.OpSetEnv {
 		for name, value := range r.Vars {
 			s.environ = append(s.environ, name+"="+value)
+			if s.before != nil {
+				s.setenv(name, value)
+			}
 		}
 		return driver.Answer{ID: r.ID, OK: json.RawMessage("{}")}, nil
 	}
@@ -191,7 +206,32 @@ func (s *memory) Leaks() []string                  { return s.network.Leaks() }
 // nobody knows whose they are.
 func (s *memory) Left() map[string]os.FileInfo { return nil }
 
+// setenv sets a variable of this process until the stage ends.
+func (s *memory) setenv(name, value string) {
+	if s.before == nil {
+		s.before = map[string]*string{}
+	}
+	if _, changed := s.before[name]; !changed {
+		s.before[name] = nil
+		if old, ok := os.LookupEnv(name); ok {
+			s.before[name] = &old
+		}
+	}
+	_ = os.Setenv(name, value) // names and values are the suite's own
+}
+
+func (s *memory) restore() {
+	for name, old := range s.before {
+		if old == nil {
+			_ = os.Unsetenv(name)
+		} else {
+			_ = os.Setenv(name, *old)
+		}
+	}
+}
+
 func (s *memory) Leave() error {
+	defer s.restore()
 	err := s.dispatcher.Close()
 	s.transport.CloseIdleConnections()
 	s.cancel()

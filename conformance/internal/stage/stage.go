@@ -4,6 +4,7 @@ package stage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -24,6 +25,10 @@ type Target interface {
 	// Close ends what drivers are left.
 	Close() error
 }
+
+// ErrProcess is what Enter fails with when a place can only be had by a driver in a
+// process of its own. The case is skipped then.
+var ErrProcess = errors.New("this needs a driver in a process of its own: fakeentra conform run")
 
 // A Place is what a driver's machine has besides a network.
 type Place struct {
