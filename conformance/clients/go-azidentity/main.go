@@ -37,7 +37,7 @@ func (sdk) Hello() driver.Hello {
 			driver.IMDS, driver.AppService, driver.Arc, driver.ServiceFabric, driver.CloudShell, driver.AzureML, driver.TokenFile,
 			driver.IdentityClientID, driver.IdentityObjectID, driver.IdentityResourceID, driver.IdentitySystem,
 			driver.Tenants, driver.Claims, driver.CAE, driver.Blob, driver.Cancel, driver.Timeout, driver.VerboseLog, driver.MIToken,
-			driver.SetEnv, driver.Reset, driver.Concurrency,
+			driver.SetEnv, driver.Concurrency,
 		},
 	}
 	if build, ok := debug.ReadBuildInfo(); ok {

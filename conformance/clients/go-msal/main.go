@@ -30,7 +30,7 @@ func (sdk) Hello() driver.Hello {
 		Capabilities: []driver.Capability{
 			driver.IMDS, driver.AppService, driver.Arc, driver.ServiceFabric, driver.CloudShell, driver.AzureML, driver.TokenFile,
 			driver.IdentityClientID, driver.IdentityObjectID, driver.IdentityResourceID, driver.IdentitySystem,
-			driver.Tenants, driver.Claims, driver.Cancel, driver.Timeout, driver.MIToken, driver.SetEnv, driver.Reset, driver.Concurrency,
+			driver.Tenants, driver.Claims, driver.Cancel, driver.Timeout, driver.MIToken, driver.SetEnv, driver.Concurrency,
 		},
 	}
 	if build, ok := debug.ReadBuildInfo(); ok {
