@@ -53,6 +53,7 @@ var allowed = map[string][]string{
 	"conformance/internal/memnet":       {},
 	"conformance/internal/stage":        {"conformance/driver", "conformance/internal/lab", "conformance/internal/memnet", "internal/sandbox"},
 	"conformance/suite":                 {"", "conformance/driver", "conformance/internal/lab", "conformance/internal/stage", "emulator/journal"},
+	"conformance/report":                {"conformance/suite"},
 	"conformance/clients/reference":     {"conformance/driver", "conformance/reference"},
 	"conformance/clients/go-azidentity": {"conformance/driver"},
 	"conformance/clients/go-msal":       {"conformance/driver"},
