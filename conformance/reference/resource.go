@@ -77,7 +77,7 @@ type used struct {
 func (c *client) use(ctx context.Context, u *url.URL) (used, error) {
 	request := driver.TokenRequest{Scopes: []string{storageScope}, CAE: true}
 	for n := 0; ; n++ {
-		t, err := c.Token(ctx, request)
+		t, err := c.bearer(ctx, u, request)
 		if err != nil {
 			return used{}, err
 		}
@@ -85,13 +85,14 @@ func (c *client) use(ctx context.Context, u *url.URL) (used, error) {
 		if err != nil {
 			return used{}, described(ctx, err)
 		}
+		if c.Insist != nil && c.Insist(ctx, c, &request, resp, n) {
+			continue
+		}
 		switch {
 		case resp.StatusCode == http.StatusOK:
 			return used{resp.StatusCode, body}, nil
-		case resp.StatusCode == http.StatusUnauthorized && request.Claims == "":
-			if request.Claims = challenge(resp.Header); request.Claims != "" {
-				continue
-			}
+		case resp.StatusCode == http.StatusUnauthorized && c.answer(&request, resp.Header):
+			continue
 		case resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable:
 			if wait, more := delay(n, resp.StatusCode, resp.Header, time.Now()); more && n < 3 {
 				if err := pause(ctx, wait); err != nil {
@@ -104,6 +105,14 @@ func (c *client) use(ctx context.Context, u *url.URL) (used, error) {
 	}
 }
 
+// bearer returns the token for a request.
+func (c *client) bearer(ctx context.Context, u *url.URL, request driver.TokenRequest) (driver.Outcome, error) {
+	if c.Bearer != nil {
+		return c.Bearer(ctx, c, u, request)
+	}
+	return c.Token(ctx, request)
+}
+
 func (c *client) send(ctx context.Context, u *url.URL, token string) (*http.Response, []byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
@@ -112,7 +121,11 @@ func (c *client) send(ctx context.Context, u *url.URL, token string) (*http.Resp
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("X-Ms-Version", "2025-01-05")
 	req.Header.Set("User-Agent", userAgent)
-	resp, err := (&http.Client{Transport: c.http.resource, CheckRedirect: c.redirectPolicy()}).Do(req)
+	policy := c.redirectPolicy()
+	if c.ResourceRedirects != nil {
+		policy = c.ResourceRedirects
+	}
+	resp, err := (&http.Client{Transport: c.http.resource, CheckRedirect: policy}).Do(req)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -122,8 +135,48 @@ func (c *client) send(ctx context.Context, u *url.URL, token string) (*http.Resp
 
 var claimsParameter = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\bclaims="([^"]*)"`) })
 
-// challenge returns the claims that a resource asks for, or nothing. Who issues
-// tokens, and what for, is never taken from a challenge.
+// answer changes what a token is asked for by a challenge, once for each of two
+// reasons: the resource wants claims, or belongs to another tenant that the client
+// is allowed. Who issues tokens, and what for, is never taken from a challenge.
+func (c *client) answer(request *driver.TokenRequest, h http.Header) bool {
+	if claims := challenge(h); claims != "" && request.Claims == "" {
+		request.Claims = claims
+		return true
+	}
+	tenant := c.homeOf(h)
+	if tenant == "" || c.OneTenant || request.Tenant != "" || strings.EqualFold(tenant, c.Tenant) {
+		return false
+	}
+	if _, err := c.tenantFor(tenant); err != nil {
+		return false // what the resource answered says more than that
+	}
+	request.Tenant = tenant
+	return true
+}
+
+// homeOf returns the tenant that a challenge names at the client's own login host,
+// or nothing.
+func (c *client) homeOf(h http.Header) string {
+	for _, value := range h.Values("Www-Authenticate") {
+		found := authorityParameter().FindStringSubmatch(value)
+		if found == nil {
+			continue
+		}
+		own, err := url.Parse(c.authority())
+		if err != nil || !sameOrigin(found[1], own) {
+			continue
+		}
+		if u, err := url.Parse(found[1]); err == nil {
+			tenant, _, _ := strings.Cut(strings.TrimPrefix(u.Path, "/"), "/")
+			return tenant
+		}
+	}
+	return ""
+}
+
+var authorityParameter = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\bauthorization_uri="?([^"\s,]+)`) })
+
+// challenge returns the claims that a resource asks for, or nothing.
 func challenge(h http.Header) string {
 	for _, value := range h.Values("Www-Authenticate") {
 		found := claimsParameter().FindStringSubmatch(value)
