@@ -25,6 +25,7 @@ type Front struct {
 	stranger  *pki.Authority // nobody does
 	pinned    *tls.Certificate
 	conns     atomic.Int64
+	sockets   sockets
 	tunnels   *queue
 }
 
@@ -47,7 +48,10 @@ func NewFront() (*Front, error) {
 }
 
 // Show makes a lab answer from now on.
-func (f *Front) Show(l *Lab) { f.lab.Store(l) }
+func (f *Front) Show(l *Lab) {
+	l.front.Store(f)
+	f.lab.Store(l)
+}
 
 // CA returns the certificate that clients must trust, in PEM form.
 func (f *Front) CA() []byte { return f.authority.PEM() }
@@ -102,7 +106,8 @@ func (f *Front) ServeProxy(ctx context.Context, ln net.Listener) error {
 func (f *Front) run(ctx context.Context, ln net.Listener, door string, config *tls.Config, more ...io.Closer) error {
 	srv := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { f.answer(door, w, r) }), TLSConfig: config,
-		ErrorLog: log.New(io.Discard, "", 0), // handshakes that fail are what checks are about
+		ConnState: f.sockets.note,
+		ErrorLog:  log.New(io.Discard, "", 0), // handshakes that fail are what checks are about
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, connKey{}, connNumber(c))
 		},

@@ -31,6 +31,7 @@ type Lab struct {
 	tape     tape
 	rules    rules
 	profiles profiles
+	front    atomic.Pointer[Front]
 	cloud    http.RoundTripper
 	ctx      context.Context
 	cancel   context.CancelFunc

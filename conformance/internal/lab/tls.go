@@ -98,7 +98,10 @@ func (f *Front) config(p Profile, name string) (*tls.Config, error) {
 	if minimum == 0 {
 		minimum = tls.VersionTLS10
 	}
-	return &tls.Config{Certificates: []tls.Certificate{*cert}, MinVersion: minimum, MaxVersion: p.Max, NextProtos: protocols}, nil
+	return &tls.Config{
+		Certificates: []tls.Certificate{*cert}, MinVersion: minimum, MaxVersion: p.Max, NextProtos: protocols,
+		SessionTicketsDisabled: true, // a session that is resumed shows no certificate
+	}, nil
 }
 
 // Thumbprint is that of the certificate at Service Fabric: its SHA-1 in upper
