@@ -5,7 +5,9 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 )
@@ -15,6 +17,8 @@ import (
 type Network struct {
 	// Knows reports whether a host name has an address.
 	Knows func(hostname string) bool
+	// IPv6 are the host names that have no address of IPv4.
+	IPv6 []string
 	// HTTPS and HTTP take connections to port 443 and 80 of known names and of
 	// Metadata.
 	HTTPS, HTTP *Listener
@@ -52,8 +56,14 @@ func (n *Network) Dial(ctx context.Context, network, address string) (net.Conn, 
 		n.leak("connect " + address)
 	}
 	to := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: number}
-	if isIP {
+	switch {
+	case isIP:
 		to.IP = ip.AsSlice()
+	case slices.Contains(n.IPv6, strings.ToLower(host)):
+		to.IP = net.IPv6loopback
+	}
+	if strings.HasSuffix(network, "4") && to.IP.To4() == nil || strings.HasSuffix(network, "6") && to.IP.To4() != nil {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: &net.AddrError{Err: "no suitable address found", Addr: host}}
 	}
 	refused := &net.OpError{Op: "dial", Net: network, Addr: to, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 	if l == nil {

@@ -69,7 +69,7 @@ func (m *Memory) Enter(_ context.Context, l *lab.Lab, p Place) (Stage, error) {
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.network = &memnet.Network{
-		Knows: front.Knows, Metadata: netip.MustParseAddr("169.254.169.254"),
+		Knows: front.Knows, IPv6: p.IPv6, Metadata: netip.MustParseAddr("169.254.169.254"),
 		HTTPS: memnet.NewListener(), HTTP: memnet.NewListener(), Local: map[int]*memnet.Listener{},
 	}
 	s.serve(front.ServeTLS, s.network.HTTPS)

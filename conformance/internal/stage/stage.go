@@ -35,6 +35,7 @@ type Place struct {
 	Environ []string          // variables
 	Proxy   bool              // an HTTP proxy at port 3128 of loopback
 	Files   map[string]string // by absolute name, in folders that the machine does not have
+	IPv6    []string          // host names that have an address of IPv6 alone
 	Fresh   bool              // the driver's process is to be a new one, and to be used by nobody else
 }
 
