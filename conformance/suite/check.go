@@ -48,9 +48,12 @@ type Check struct {
 	// no configuration names. Without it the check also runs where clients are
 	// configured with URLs.
 	Names bool
-	Needs []driver.Capability // besides those of the cases
-	Known []string            // releases that do not meet it, with evidence
-	Cases []Case
+	// Process says that the check looks at what only a client in a process of its
+	// own has, such as files that it leaves behind.
+	Process bool
+	Needs   []driver.Capability // besides those of the cases
+	Known   []string            // releases that do not meet it, with evidence
+	Cases   []Case
 }
 
 // A Case is one way in which a check is provoked. Each has a cloud of its own.

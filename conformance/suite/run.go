@@ -143,6 +143,10 @@ func (r *runner) attempt(ctx context.Context, c *Check, k Case) (result CaseResu
 			return result
 		}
 	}
+	if c.Process && r.target.Wiring() == "memory" {
+		result.Why = "the client has no process of its own"
+		return result
+	}
 	began := time.Now()
 	defer func() { result.Took = millis(time.Since(began)) }()
 	fixture := lab.Fixture{Seed: strings.Join([]string{r.Seed, c.ID, k.Name}, "/")}

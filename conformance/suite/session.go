@@ -29,6 +29,8 @@ type Session struct {
 	Environ []string
 	// Proxy says that an HTTP proxy listens on port 3128 of the client's loopback.
 	Proxy bool
+	// IPv6 are names of hosts that have an address of IPv6 alone.
+	IPv6 []string
 	// Files are more files of the client's machine, by absolute name.
 	Files map[string]string
 	// Patience is how long an operation may take; the default is 15 s.
@@ -211,6 +213,9 @@ func (s *Session) Gaps(op lab.Op) []time.Duration {
 	return gaps
 }
 
+// Skip ends the case, which says nothing about the client.
+func (s *Session) Skip(reason string) { panic(ended{Skip, reason}) }
+
 // Pause lets time pass.
 func (s *Session) Pause(d time.Duration) {
 	t := time.NewTimer(d)
@@ -337,8 +342,8 @@ func (s *Session) start() {
 		return
 	}
 	st, err := s.run.target.Enter(s.ctx, s.Lab, stage.Place{
-		Environ: s.Environ, Proxy: s.Proxy, Files: s.Files,
-		Fresh: s.alone || len(s.Environ) > 0 || s.Proxy || len(s.Files) > 0 || s.Host.Source() != fakeentra.IMDS,
+		Environ: s.Environ, Proxy: s.Proxy, IPv6: s.IPv6, Files: s.Files,
+		Fresh: s.alone || len(s.Environ) > 0 || s.Proxy || len(s.IPv6) > 0 || len(s.Files) > 0 || s.Host.Source() != fakeentra.IMDS,
 	})
 	switch {
 	case errors.Is(err, stage.ErrProcess):
