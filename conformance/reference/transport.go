@@ -35,6 +35,9 @@ func newTransports(c *client) *transports {
 	base = base.Clone()
 	direct := base.Clone()
 	direct.Proxy = nil
+	for _, change := range c.network {
+		change(base)
+	}
 	t := &transports{base: base, direct: direct}
 	var identity http.RoundTripper = direct
 	if c.ViaProxy {
