@@ -125,6 +125,7 @@ func (c *client) Token(ctx context.Context, r driver.TokenRequest) (driver.Outco
 	}
 	result, err := app.AcquireTokenByCredential(ctx, r.Scopes, options...)
 	if err != nil {
+		c.logf("there is no token for %s: %v", r.Scopes[0], err)
 		return driver.Outcome{}, described(ctx, err)
 	}
 	cached := result.Metadata.TokenSource == confidential.TokenSourceCache

@@ -44,7 +44,7 @@ func newTransports(c *client) *transports {
 		identity = base
 	}
 	t.identity = c.layers(toIdentity, identity)
-	discovery, token := c.layers(toAuthority, base), c.answers(c.again(c.layers(toToken, base)))
+	discovery, token := c.layers(toAuthority, base), c.answers(c.again(c.loggedWhole(c.layers(toToken, base))))
 	documents := c.documents(discovery)
 	t.authority = roundTripper(func(r *http.Request) (*http.Response, error) {
 		if r.Method == http.MethodPost {
@@ -56,12 +56,12 @@ func newTransports(c *client) *transports {
 	return t
 }
 
-// layers puts what a bug adds around a transport.
+// layers puts what a bug adds around a transport, and the log.
 func (c *client) layers(to destination, next http.RoundTripper) http.RoundTripper {
 	for _, m := range c.wire[to] {
 		next = m(next)
 	}
-	return next
+	return c.logged(next)
 }
 
 // maxAnswer is the longest answer that is read. Tokens are a few kilobytes.
@@ -120,7 +120,7 @@ func with(resp *http.Response, body []byte) *http.Response {
 func (c *client) checked(body []byte) ([]byte, error) {
 	var members map[string]any
 	if err := json.Unmarshal(body, &members); err != nil {
-		return nil, failed(driver.Protocol, "the answer of the token endpoint is not JSON")
+		return nil, c.quoting(failed(driver.Protocol, "the answer of the token endpoint is not JSON"), body)
 	}
 	text := func(name string) string { s, _ := members[name].(string); return s }
 	if code := text("error"); code != "" {

@@ -180,7 +180,7 @@ func busy(a *lab.Answer) func(*Session) {
 func (s *Session) shortLived(life time.Duration) lab.Act {
 	return func(x *lab.Exchange, next func() *lab.Answer) *lab.Answer {
 		a := next()
-		claims := lab.Claims((&lab.Exchange{Status: a.Status, Answer: a.Body}).Issued())
+		claims := lab.Claims(issued(a))
 		if claims == nil {
 			return a
 		}
