@@ -48,7 +48,8 @@ type middleware func(next http.RoundTripper) http.RoundTripper
 
 // knobs change what the client does. The zero value is right.
 type knobs struct {
-	wire map[destination][]middleware // next to the network
+	wire   map[destination][]middleware // next to the network
+	client *client                      // the one that they change, for middlewares; set when it is opened
 
 	imdsKnobs
 	imdsRetryKnobs

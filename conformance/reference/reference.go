@@ -50,6 +50,7 @@ func (r reference) Open(c driver.Config) (driver.Client, error) {
 		r.bug.Break(k)
 	}
 	client := &client{Config: c, knobs: k, apps: map[appKey]confidential.Client{}, locks: map[string]chan struct{}{}, last: map[string]driver.Outcome{}}
+	k.client = client
 	if err := client.check(); err != nil {
 		return nil, err
 	}
