@@ -51,7 +51,7 @@ func (m *managedIdentity) token(ctx context.Context, resource, claims string) (i
 	m.mu.Lock()
 	t, ok := m.cached[resource]
 	m.mu.Unlock()
-	if ok && claims == "" && time.Now().Before(t.refresh) && !m.NoIdentityCache {
+	if ok && claims == "" && (time.Now().Before(t.refresh) || m.UnsignedTimes && endless(t)) && !m.NoIdentityCache {
 		return t, nil
 	}
 	t, err = m.fetch(ctx, resource, claims)

@@ -119,7 +119,13 @@ func (c *client) Token(ctx context.Context, r driver.TokenRequest) (driver.Outco
 	c.mu.Lock()
 	before := c.last[key]
 	c.mu.Unlock()
-	ctx = context.WithValue(ctx, exchangeKey{}, &exchange{claims: r.Claims, spare: r.Claims == "" && usable(before)})
+	e := &exchange{claims: r.Claims, spare: r.Claims == "" && usable(before)}
+	ctx = context.WithValue(ctx, exchangeKey{}, e)
+	if c.EagerAssertion {
+		if e.assertion, err = c.assertion(ctx, confidential.AssertionRequestOptions{}); err != nil {
+			return driver.Outcome{}, described(ctx, err)
+		}
+	}
 	options := []confidential.AcquireByCredentialOption{confidential.WithTenantID(tenant)}
 	if r.Claims != "" {
 		options = append(options, confidential.WithClaims(r.Claims))
@@ -147,8 +153,9 @@ func usable(o driver.Outcome) bool {
 
 // An exchange is what the parts of a client tell one another about a request.
 type exchange struct {
-	claims string // the claims challenge that it answers
-	spare  bool   // there is a token to return if this fails: nothing is tried twice
+	claims    string // the claims challenge that it answers
+	spare     bool   // there is a token to return if this fails: nothing is tried twice
+	assertion string // that was got before, by a client that does
 }
 
 type exchangeKey struct{}
@@ -188,7 +195,14 @@ func (c *client) assertion(ctx context.Context, _ confidential.AssertionRequestO
 	if c.Source == "tokenfile" {
 		return c.tokenFile()
 	}
-	t, err := c.identity.token(ctx, c.Audience, exchangeOf(ctx).claims)
+	e := exchangeOf(ctx)
+	if e.assertion != "" {
+		return e.assertion, nil
+	}
+	t, err := c.identity.token(ctx, c.Audience, e.claims)
+	if err != nil && c.HideReason {
+		err = errors.New("there is no assertion")
+	}
 	return t.value, err
 }
 
