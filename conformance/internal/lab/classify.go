@@ -31,7 +31,7 @@ func (l *Lab) classify(x *Exchange) Op {
 		return EndpointToken
 	case name == metadataHost && x.Door == "http":
 		return at(x, "/metadata/identity/oauth2/token", IMDSToken, IMDSOther)
-	case name == metadataHost || !l.Cloud.Knows(name):
+	case name == metadataHost || !l.Cloud.Knows(name) && name != PrivateHost:
 		return Trap
 	case x.Door == "http":
 		return Cleartext
@@ -70,5 +70,6 @@ func at(x *Exchange, path string, is, other Op) Op {
 // goroutines.
 func (l *Lab) Knows(name string) bool {
 	name = hostname(name)
-	return l.Cloud.Knows(name) || name == TrapDomain || strings.HasSuffix(name, "."+TrapDomain) || strings.HasPrefix(name, "metadata.azure.")
+	return l.Cloud.Knows(name) || name == TrapDomain || strings.HasSuffix(name, "."+TrapDomain) || strings.HasPrefix(name, "metadata.azure.") ||
+		name == PrivateHost || anyLoginHost(name)
 }

@@ -12,7 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/fakeentra/fakeentra"
 	"github.com/fakeentra/fakeentra/internal/pki"
 )
 
@@ -31,8 +30,8 @@ type Front struct {
 
 // NewFront makes the certificates of the doors, which begin now.
 func NewFront() (*Front, error) {
-	names := []string{TrapDomain, "metadata.azure.internal", "example.com"}
-	for _, e := range []fakeentra.Environment{fakeentra.AzurePublic, fakeentra.AzureUSGovernment, fakeentra.AzureChina} {
+	names := []string{TrapDomain, PrivateHost, "metadata.azure.internal", "example.com"}
+	for _, e := range environments {
 		names = append(append(names, e.BlobSuffix), e.LoginAliases...)
 	}
 	f := &Front{tunnels: newQueue()}

@@ -139,6 +139,9 @@ func (l *Lab) usual(ctx context.Context, x *Exchange) *Answer {
 		return l.plausible(x)
 	}
 	u := *x.URL
+	if hostname(u.Host) == PrivateHost {
+		return l.askPrivately(ctx, &u, x)
+	}
 	if x.Door == "endpoint" {
 		u.Host = l.Host.Endpoint()
 		if l.Pinned() {
