@@ -4,7 +4,8 @@ import "net/http"
 
 // imdsKnobs change what the client does about requests to IMDS.
 type imdsKnobs struct {
-	FollowIdentityRedirects bool
+	RedirectsOf string // a host whose redirects are followed
+	Deaf        bool   // a caller that gives up is not heard while IMDS is asked
 }
 
 func imdsBugs() []*Bug {
@@ -17,7 +18,7 @@ func imdsBugs() []*Bug {
 		},
 		{
 			Check: "IMDS-10", What: "follows redirects of IMDS",
-			Break: func(k *knobs) { k.FollowIdentityRedirects = true },
+			Break: func(k *knobs) { k.RedirectsOf = "169.254.169.254" },
 		},
 	}
 }

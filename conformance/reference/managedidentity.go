@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -33,11 +32,16 @@ type identityToken struct {
 
 func newManagedIdentity(c *client) *managedIdentity {
 	m := &managedIdentity{client: c, cached: map[string]identityToken{}}
-	m.http = &http.Client{Transport: c.http.identity, CheckRedirect: c.redirectPolicy()}
-	if c.FollowIdentityRedirects {
-		m.http.CheckRedirect = nil
-	}
+	m.http = &http.Client{Transport: c.http.identity, CheckRedirect: m.redirected}
 	return m
+}
+
+// redirected follows no redirect: none of these endpoints has one.
+func (m *managedIdentity) redirected(_ *http.Request, via []*http.Request) error {
+	if m.FollowRedirects || m.RedirectsOf == via[0].URL.Hostname() {
+		return nil
+	}
+	return http.ErrUseLastResponse
 }
 
 // token returns a token for a resource. A claims challenge makes it a new one.
@@ -64,11 +68,6 @@ func (m *managedIdentity) token(ctx context.Context, resource, claims string) (i
 	return t, nil
 }
 
-// A source makes the requests of one kind of host.
-type source interface {
-	request(ctx context.Context, m *managedIdentity, resource, claims string) (*http.Request, error)
-}
-
 func (m *managedIdentity) fetch(ctx context.Context, resource, claims string) (identityToken, error) {
 	src, err := m.source()
 	if err != nil {
@@ -87,8 +86,8 @@ func (m *managedIdentity) fetch(ctx context.Context, resource, claims string) (i
 			status, header = resp.StatusCode, resp.Header
 			err = refusal(resp, body)
 		}
-		permanent := status != 0 && !retryable(status) || status == 0 && !transient(nil, err) && !errors.Is(err, context.DeadlineExceeded)
-		wait, more := delay(n, status, header, time.Now())
+		permanent := status != 0 && !m.retryable(src, status) || status == 0 && !transient(nil, err) && !errors.Is(err, context.DeadlineExceeded)
+		wait, more := m.delay(n, status, header, time.Now())
 		if permanent || !more || m.Impatient {
 			return identityToken{}, err
 		}
@@ -98,14 +97,19 @@ func (m *managedIdentity) fetch(ctx context.Context, resource, claims string) (i
 	}
 }
 
-// try sends one request. An answer that does not come is given up.
+// try asks once. An answer that does not come is given up.
 func (m *managedIdentity) try(ctx context.Context, src source, resource, claims string) (*http.Response, []byte, error) {
+	if m.Deaf {
+		ctx = context.WithoutCancel(ctx)
+	}
 	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
-	req, err := src.request(ctx, m, resource, claims)
-	if err != nil {
-		return nil, nil, err
-	}
+	return src.ask(ctx, m, resource, claims)
+}
+
+// send sends a request to the endpoint, and reads the answer.
+func (m *managedIdentity) send(req *http.Request) (*http.Response, []byte, error) {
+	req.Header.Set("User-Agent", userAgent)
 	resp, err := m.http.Do(req)
 	if err != nil {
 		return nil, nil, err
@@ -185,42 +189,6 @@ func moment(v any) (time.Time, bool) {
 		}
 	}
 	return time.Time{}, false
-}
-
-// source tells which kind of host this is, by its variables.
-func (m *managedIdentity) source() (source, error) {
-	return imdsSource{}, nil
-}
-
-// selector adds the identity to the parameters of a request, under the names of a
-// source.
-func (m *managedIdentity) selector(q url.Values, names map[string]string) error {
-	if m.Identity.Kind == "system" {
-		return nil
-	}
-	name := names[m.Identity.Kind]
-	if name == "" {
-		return failed(driver.Misconfig, "this place cannot tell identities apart by %s", m.Identity.Kind)
-	}
-	q.Set(name, m.Identity.Value)
-	return nil
-}
-
-// imdsSource is a virtual machine.
-type imdsSource struct{}
-
-func (imdsSource) request(ctx context.Context, m *managedIdentity, resource, _ string) (*http.Request, error) {
-	q := url.Values{"api-version": {"2018-02-01"}, "resource": {resource}}
-	if err := m.selector(q, map[string]string{"client_id": "client_id", "object_id": "object_id", "resource_id": "msi_res_id"}); err != nil {
-		return nil, err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://169.254.169.254/metadata/identity/oauth2/token?"+q.Encode(), nil)
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Metadata", "true")
-	req.Header.Set("User-Agent", userAgent)
-	return req, nil
 }
 
 const userAgent = "fakeentra-reference/1"
