@@ -84,7 +84,9 @@ func (m *managedIdentity) fetch(ctx context.Context, resource, claims string) (i
 		status, header := 0, http.Header{}
 		if err == nil {
 			status, header = resp.StatusCode, resp.Header
-			err = refusal(resp, body)
+			if err = refusal(resp, body); m.Vague {
+				err = failed(driver.Auth, "there is no token")
+			}
 		}
 		permanent := status != 0 && !m.retryable(src, status) || status == 0 && !transient(nil, err) && !errors.Is(err, context.DeadlineExceeded)
 		wait, more := m.delay(n, status, header, time.Now())
