@@ -111,21 +111,21 @@ func (d *Dispatcher) ask(ctx context.Context, client Client, r Request) (any, er
 		if r.TokenRequest == nil {
 			r.TokenRequest = &TokenRequest{}
 		}
-		return copies(ctx, r, func(ctx context.Context) (Outcome, error) { return client.Token(ctx, *r.TokenRequest) })
+		return copies(ctx, r, func(ctx context.Context, i int) (Outcome, error) { return client.Token(ctx, r.caller(i)) })
 	case OpMIToken:
 		if c, ok := client.(ManagedIdentityClient); ok {
-			return copies(ctx, r, func(ctx context.Context) (Outcome, error) { return c.ManagedIdentityToken(ctx, r.Resource) })
+			return copies(ctx, r, func(ctx context.Context, _ int) (Outcome, error) { return c.ManagedIdentityToken(ctx, r.Resource) })
 		}
 	case OpResource:
 		if c, ok := client.(ResourceClient); ok && r.ResourceRequest != nil {
-			return copies(ctx, r, func(ctx context.Context) (Outcome, error) { return c.Resource(ctx, *r.ResourceRequest) })
+			return copies(ctx, r, func(ctx context.Context, _ int) (Outcome, error) { return c.Resource(ctx, *r.ResourceRequest) })
 		}
 	}
 	return nil, &Skip{Reason: fmt.Sprintf("the driver does not know the operation %q", r.Op)}
 }
 
 // copies calls do for each of the callers.
-func copies(ctx context.Context, r Request, do func(context.Context) (Outcome, error)) (Results, error) {
+func copies(ctx context.Context, r Request, do func(ctx context.Context, i int) (Outcome, error)) (Results, error) {
 	out := make([]Outcome, max(r.N, 1))
 	skipped := make([]*Skip, len(out))
 	var group sync.WaitGroup
@@ -133,7 +133,7 @@ func copies(ctx context.Context, r Request, do func(context.Context) (Outcome, e
 		group.Go(func() {
 			ctx, cancel := limited(ctx, r.TokenRequest)
 			defer cancel()
-			got, err := do(ctx)
+			got, err := do(ctx, i)
 			if err != nil {
 				skipped[i], _ = errors.AsType[*Skip](err)
 				got = Outcome{Error: failure(err)}
@@ -146,6 +146,15 @@ func copies(ctx context.Context, r Request, do func(context.Context) (Outcome, e
 		return Results{}, skipped[i]
 	}
 	return Results{out}, nil
+}
+
+// caller returns what the i-th of several callers asks for.
+func (r *TokenRequest) caller(i int) TokenRequest {
+	own := *r
+	if len(own.Tenants) > 0 {
+		own.Tenant, own.Tenants = own.Tenants[i%len(own.Tenants)], nil
+	}
+	return own
 }
 
 // limited gives a caller its deadline, or the moment when it gives up.

@@ -62,6 +62,7 @@ const (
 	SetEnv          Capability = "setenv"           // the operation setenv
 	Reset           Capability = "reset"            // sessions of one process share nothing
 	Concurrency     Capability = "concurrency"      // [Request.N] over 1
+	Correlation     Capability = "correlation"      // [TokenRequest.CorrelationID]
 )
 
 // Capabilities lists all there are.
@@ -69,7 +70,7 @@ func Capabilities() []Capability {
 	return []Capability{
 		IMDS, AppService, Arc, ServiceFabric, CloudShell, AzureML, TokenFile,
 		IdentityClientID, IdentityObjectID, IdentityResourceID, IdentitySystem,
-		Tenants, Claims, CAE, Blob, HTTP, Cancel, Timeout, VerboseLog, PersistentCache, MIToken, SetEnv, Reset, Concurrency,
+		Tenants, Claims, CAE, Blob, HTTP, Cancel, Timeout, VerboseLog, PersistentCache, MIToken, SetEnv, Reset, Concurrency, Correlation,
 	}
 }
 
@@ -151,6 +152,11 @@ type TokenRequest struct {
 	CAE         bool     `json:"cae,omitempty"`
 	Timeout     int      `json:"timeout_ms,omitempty"`      // deadline of the caller
 	CancelAfter int      `json:"cancel_after_ms,omitempty"` // when the caller gives up
+	// Tenants are those of several callers at once, in place of Tenant: each takes
+	// the next one, over and over.
+	Tenants []string `json:"tenants,omitempty"`
+	// CorrelationID is what the client is to send as its client-request-id.
+	CorrelationID string `json:"correlation_id,omitempty"`
 }
 
 // A ResourceRequest asks the client to use its token.
