@@ -146,6 +146,14 @@ func (s *Session) Reached(ops ...lab.Op) []*lab.Exchange {
 	return seen
 }
 
+// Proven says whether the case came to what it is about: where it did not, it
+// proves nothing.
+func (s *Session) Proven(came bool, what string) {
+	if !came {
+		s.unarmed = append(s.unarmed, what)
+	}
+}
+
 // Want records a condition: whether it is met, what was expected, and what there
 // was instead. It returns whether it is met.
 func (s *Session) Want(name string, met bool, expected, actual string, args ...any) bool {
