@@ -1,8 +1,11 @@
 package reference
 
 import (
+	"context"
 	"net/http"
 	"slices"
+
+	"github.com/fakeentra/fakeentra/conformance/driver"
 )
 
 // A Bug is one way to be wrong.
@@ -50,6 +53,7 @@ type middleware func(next http.RoundTripper) http.RoundTripper
 type knobs struct {
 	wire   map[destination][]middleware // next to the network
 	client *client                      // the one that they change, for middlewares; set when it is opened
+	asked  []func(*client, asker) asker // next to the caller
 
 	imdsKnobs
 	imdsRetryKnobs
@@ -99,6 +103,12 @@ func (k *knobs) request(to destination, change func(*http.Request)) {
 		})
 	})
 }
+
+// An asker is what hands out the application's tokens.
+type asker func(context.Context, driver.TokenRequest) (driver.Outcome, error)
+
+// onAsk adds something between callers and a client. It is called for each client.
+func (k *knobs) onAsk(m func(*client, asker) asker) { k.asked = append(k.asked, m) }
 
 // roundTripper is a function that does requests.
 type roundTripper func(*http.Request) (*http.Response, error)

@@ -55,6 +55,10 @@ func (r reference) Open(c driver.Config) (driver.Client, error) {
 		return nil, err
 	}
 	client.http = newTransports(client)
+	client.ask = client.acquire
+	for _, m := range k.asked {
+		client.ask = m(client, client.ask)
+	}
 	client.identity = newManagedIdentity(client)
 	return client, nil
 }
@@ -65,6 +69,7 @@ type client struct {
 	*knobs
 	http     *transports
 	identity *managedIdentity
+	ask      asker // what Token does
 
 	mu    sync.Mutex
 	apps  map[appKey]confidential.Client
@@ -101,6 +106,11 @@ func (c *client) lock(ctx context.Context, key string) (unlock func(), err error
 
 // Token implements [driver.Client].
 func (c *client) Token(ctx context.Context, r driver.TokenRequest) (driver.Outcome, error) {
+	return c.ask(ctx, r)
+}
+
+// acquire returns a token from the cache, or does the exchange.
+func (c *client) acquire(ctx context.Context, r driver.TokenRequest) (driver.Outcome, error) {
 	tenant, err := c.tenantFor(r.Tenant)
 	if err != nil {
 		return driver.Outcome{}, err
@@ -121,7 +131,7 @@ func (c *client) Token(ctx context.Context, r driver.TokenRequest) (driver.Outco
 	c.mu.Lock()
 	before := c.last[key]
 	c.mu.Unlock()
-	e := &exchange{claims: r.Claims, spare: r.Claims == "" && usable(before)}
+	e := &exchange{claims: r.Claims, correlation: r.CorrelationID, spare: r.Claims == "" && usable(before)}
 	ctx = context.WithValue(ctx, exchangeKey{}, e)
 	if c.EagerAssertion {
 		if e.assertion, err = c.assertion(ctx, confidential.AssertionRequestOptions{}); err != nil {
@@ -155,9 +165,10 @@ func usable(o driver.Outcome) bool {
 
 // An exchange is what the parts of a client tell one another about a request.
 type exchange struct {
-	claims    string // the claims challenge that it answers
-	spare     bool   // there is a token to return if this fails: nothing is tried twice
-	assertion string // that was got before, by a client that does
+	claims      string // the claims challenge that it answers
+	correlation string // the caller's name for it
+	spare       bool   // there is a token to return if this fails: nothing is tried twice
+	assertion   string // that was got before, by a client that does
 }
 
 type exchangeKey struct{}

@@ -209,6 +209,9 @@ func (c *client) again(next http.RoundTripper) http.RoundTripper {
 			same := r.Clone(r.Context())
 			same.Body = io.NopCloser(bytes.NewReader(body))
 			same.ContentLength = int64(len(body))
+			if id := exchangeOf(r.Context()).correlation; id != "" {
+				same.Header.Set("Client-Request-Id", id)
+			}
 			return next.RoundTrip(same)
 		}
 		resp, err := try()

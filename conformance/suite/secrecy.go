@@ -199,13 +199,17 @@ func (s *Session) mentions(text string) bool { return len(s.spilled(text)) > 0 }
 func (s *Session) wantNoSecret(name string, ops ...lab.Op) {
 	actual, met := "none", true
 	for _, x := range s.Exchanges(ops...) {
-		text := strings.Join([]string{x.Target, headerText(x.Header), string(x.Body)}, "\n")
-		if found := s.spilled(text); len(found) > 0 {
+		if found := s.spilled(wireText(x)); len(found) > 0 {
 			actual, met = strings.Join(found, " and ")+" in "+x.Method+" "+shorten(x.URL.Redacted(), 120), false
 			break
 		}
 	}
 	s.Want(name, met, "no secret in a request for "+join(ops), "%s", actual)
+}
+
+// wireText is all that the client sent with a request.
+func wireText(x *lab.Exchange) string {
+	return strings.Join([]string{x.Target, headerText(x.Header), string(x.Body)}, "\n")
 }
 
 // headerText is a header, a line each.
