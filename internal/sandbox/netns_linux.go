@@ -36,8 +36,11 @@ func Netns(ctx context.Context, w World, c Command) (Result, error) {
 	// parent is this thread.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	s := newSupervisor()
-	defer s.stop()
+	var s *supervisor
+	if c.Signals == nil {
+		s = newSupervisor()
+		defer s.stop()
+	}
 	published, err := listenPublished(c.Publish)
 	if err != nil {
 		return Result{}, err
@@ -57,9 +60,15 @@ func Netns(ctx context.Context, w World, c Command) (Result, error) {
 	if err := n.execute(c.Path); err != nil {
 		return Result{}, err
 	}
-	status := s.wait(n.child)
+	var result Result
+	if s != nil {
+		result.Status = s.wait(n.child)
+	} else {
+		result = n.guide(c)
+	}
 	n.end(cancel)
-	return Result{Status: status, Leaks: n.leaks.list()}, n.served
+	result.Leaks = n.leaks.list()
+	return result, n.served
 }
 
 // A netns is a child in its namespaces, seen from outside.
@@ -126,6 +135,7 @@ func startNetns(w World, c Command) (*netns, error) {
 		GidMappingsEnableSetgroups: os.Geteuid() == 0 && kernelSays("/proc/self/setgroups", "allow"),
 		AmbientCaps:                []uintptr{unix.CAP_NET_ADMIN, unix.CAP_SYS_ADMIN, unix.CAP_NET_BIND_SERVICE, unix.CAP_NET_RAW},
 		Pdeathsig:                  syscall.SIGKILL,
+		Setpgid:                    c.Signals != nil,
 	}
 	if err := n.child.Start(); err != nil {
 		_ = unix.Close(n.parent)

@@ -61,6 +61,15 @@ type Command struct {
 	// the certificates of this machine with it. It may be nil.
 	Environ func(ca, bundle string) []string
 
+	// Signals, if it is not nil, are passed on to the command in place of those to
+	// this process. The command then leads a process group of its own, which gets
+	// them, and what it leaves running in the sandbox is killed when it has ended.
+	// Only [Netns] knows it.
+	Signals <-chan os.Signal
+	// MaxMemory, if it is not 0, is how many bytes of memory the command may have
+	// with Signals, before it is killed.
+	MaxMemory int64
+
 	Forward []int // ports of this machine's loopback that the program reaches under the same number
 	Publish []int // ports of the program's loopback that this machine reaches under the same number
 
@@ -73,8 +82,10 @@ type Command struct {
 
 // A Result says how a command ended.
 type Result struct {
-	Status int    // exit code, or 128 and the number of the signal that killed it
-	Leaks  []Leak // by kind and name
+	Status int      // exit code, or 128 and the number of the signal that killed it
+	Leaks  []Leak   // by kind and name
+	Left   []string // names of the programs that it left running, with Command.Signals
+	TooBig bool     // it was killed for Command.MaxMemory
 }
 
 // A Leak is something outside the emulated set that a program asked for. It did
