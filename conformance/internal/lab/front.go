@@ -46,10 +46,16 @@ func NewFront() (*Front, error) {
 	return f, err
 }
 
-// Show makes a lab answer from now on.
+// Show makes a lab answer from now on; nil stands for none. Connections to the one
+// before are closed, so that each lab sees handshakes of its own.
 func (f *Front) Show(l *Lab) {
-	l.front.Store(f)
+	if l != nil {
+		l.front.Store(f)
+	}
 	f.lab.Store(l)
+	for _, c := range f.sockets.all() {
+		_ = c.Close() // it fails when the client was faster
+	}
 }
 
 // CA returns the certificate that clients must trust, in PEM form.
