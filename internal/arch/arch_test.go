@@ -51,7 +51,7 @@ var allowed = map[string][]string{
 	"conformance/reference":             {"conformance/driver"},
 	"conformance/internal/lab":          {"", "emulator/directory", "internal/pki"},
 	"conformance/internal/memnet":       {},
-	"conformance/internal/stage":        {"conformance/driver", "conformance/internal/lab", "conformance/internal/memnet", "internal/sandbox"},
+	"conformance/internal/stage":        {"", "conformance/driver", "conformance/internal/lab", "conformance/internal/memnet", "internal/sandbox"},
 	"conformance/suite":                 {"", "conformance/driver", "conformance/internal/lab", "conformance/internal/stage", "emulator/journal"},
 	"conformance/report":                {"conformance/suite"},
 	"conformance/clients/reference":     {"conformance/driver", "conformance/reference"},

@@ -264,6 +264,15 @@ func (o *output) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// take returns what was kept, and begins anew.
+func (o *output) take() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	text := o.kept.String()
+	o.kept.Reset()
+	return text
+}
+
 func (o *output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
