@@ -130,7 +130,7 @@ type Selection struct {
 }
 
 // Select returns the checks that are wanted. It fails for a pattern that is
-// malformed or matches no check, and for an unknown tag or level.
+// malformed or matches no check, and for an unknown tag, level or cost.
 func Select(s Selection) ([]*Check, error) {
 	for _, pattern := range slices.Concat(s.IDs, s.Skip) {
 		if err := known(pattern); err != nil {
@@ -139,12 +139,17 @@ func Select(s Selection) ([]*Check, error) {
 	}
 	for _, tag := range s.Tags {
 		if !slices.ContainsFunc(catalogue(), func(c *Check) bool { return c.Has(tag) }) {
-			return nil, fmt.Errorf("no check has the tag %q; expected one of %s", tag, strings.Join(tags(), ", "))
+			return nil, fmt.Errorf("no check has the tag %q; expected one of %s", tag, strings.Join(Tags(), ", "))
 		}
 	}
 	for _, level := range s.Levels {
 		if level != Must && level != Should && level != May {
 			return nil, fmt.Errorf("there is no level %q; expected MUST, SHOULD or MAY", level)
+		}
+	}
+	for _, cost := range s.Costs {
+		if cost != Fast && cost != Timed && cost != Slow {
+			return nil, fmt.Errorf("there is no cost %q; expected fast, timed or slow", cost)
 		}
 	}
 	return slices.DeleteFunc(Checks(), func(c *Check) bool { return !s.wants(c) }), nil
@@ -154,10 +159,11 @@ func (s Selection) wants(c *Check) bool {
 	return (s.IDs == nil || matches(s.IDs, c.ID)) && !matches(s.Skip, c.ID) &&
 		(s.Tags == nil || slices.ContainsFunc(s.Tags, c.Has)) &&
 		(s.Levels == nil || slices.Contains(s.Levels, c.Level)) &&
-		(s.Costs == nil || slices.Contains(s.Costs, c.cost()))
+		(s.Costs == nil || slices.Contains(s.Costs, c.Takes()))
 }
 
-func (c *Check) cost() Cost {
+// Takes returns how long the check takes.
+func (c *Check) Takes() Cost {
 	if c.Cost == "" {
 		return Fast
 	}
@@ -182,7 +188,8 @@ func known(pattern string) error {
 	return nil
 }
 
-func tags() []string {
+// Tags returns all tags that there are.
+func Tags() []string {
 	var all []string
 	for _, c := range catalogue() {
 		all = append(all, c.Tags...)

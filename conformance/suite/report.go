@@ -26,6 +26,20 @@ type Report struct {
 	Took    Millis       `json:"took_ms"`
 	Shard   string       `json:"shard,omitempty"` // such as 2/5
 	Results []Result     `json:"results"`
+	// Standings say which levels the client is at. There are none if the run was
+	// not about the whole catalogue.
+	Standings []Standing `json:"standings,omitempty"`
+}
+
+// Unexpected returns the results that fail a run.
+func (r *Report) Unexpected() []Result {
+	var out []Result
+	for _, result := range r.Results {
+		if result.Verdict.Unexpected(r.Strict) {
+			out = append(out, result)
+		}
+	}
+	return out
 }
 
 // A Suite says which checks there were to run.

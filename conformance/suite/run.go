@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -41,14 +42,36 @@ func WithEnvironment(t Target) Target {
 	return t
 }
 
+// A Command is a driver that is a program.
+type Command struct {
+	Path string   // file to execute
+	Args []string // including the name that the program is called by
+	// MaxMemory is how many bytes of memory the driver may have; 0 means any
+	// number.
+	MaxMemory int64
+	// Scale multiplies how long the driver has to begin; 1 if zero.
+	Scale float64
+}
+
+// Process returns the target of a driver in a process of its own, in a sandbox. The
+// program must be one that calls sandbox.Child. Errors of [Run] wrap
+// sandbox.ErrUnavailable where this machine has no sandboxes of that kind.
+func Process(c Command) Target {
+	return Target{&stage.Process{Path: c.Path, Args: c.Args, MaxMemory: c.MaxMemory, Scale: c.Scale}}
+}
+
 // Options say how to run.
 type Options struct {
 	Checks []*Check // all if nil
 	Seed   string   // of identifiers; DefaultSeed if empty
 	Jobs   int      // how many cases run at once; 1 if zero
 	Strict bool     // a SHOULD that is not met fails
+	Repeat int      // how often each check runs; once if zero
 	// Scale multiplies what drivers are given in time; 1 if zero.
 	Scale float64
+	// Met is called when the driver has said who it is, with a report without
+	// results. It may be nil.
+	Met func(*Report)
 	// Done is called when a check has its verdict, from one goroutine at a time.
 	// It may be nil.
 	Done func(Result)
@@ -63,8 +86,10 @@ type runner struct {
 	hello  driver.Hello
 }
 
-// Run runs checks against a client. It fails when the driver does not say who it
-// is, and when ctx ends: the report then holds what was found until then.
+// Run runs checks against a client. It fails with a [BrokenDriver] when the driver
+// does not say who it is, and when it fails at the first request time after time;
+// and with another error when ctx ends. The report then holds what was found until
+// then, and is nil if that is nothing.
 func Run(ctx context.Context, t Target, o Options) (*Report, error) {
 	if o.Checks == nil {
 		o.Checks = Checks()
@@ -72,19 +97,29 @@ func Run(ctx context.Context, t Target, o Options) (*Report, error) {
 	if o.Seed == "" {
 		o.Seed = DefaultSeed
 	}
-	r := &runner{Options: o, target: t.Target}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	r := &runner{Options: o, target: &breaker{Target: t.Target, stop: stop}}
 	hello, err := r.target.Hello(ctx, driver.Request{ID: json.RawMessage(`0`), Op: driver.OpHello, Protocol: driver.Version, Suite: Version, Seed: o.Seed})
 	if err != nil {
-		return nil, err
+		if ctx.Err() == nil {
+			err = &BrokenDriver{err}
+		}
+		return nil, errors.Join(err, t.Close())
 	}
 	r.hello = hello
 	report := &Report{
 		Schema: Schema, Suite: Suite{Version, Digest(), len(Checks())}, Seed: o.Seed, Wiring: r.target.Wiring(), Strict: o.Strict,
 		Driver: hello, Started: time.Now().UTC(),
 	}
+	if o.Met != nil {
+		o.Met(report)
+	}
 	report.Results = r.all(ctx)
+	report.Standings = standings(report)
+	err = t.Close()
 	report.Took = millis(time.Since(report.Started))
-	return report, ctx.Err()
+	return report, errors.Join(context.Cause(ctx), err)
 }
 
 // all runs the checks, several at once, and returns their results in order.
@@ -96,10 +131,17 @@ func (r *runner) all(ctx context.Context) []Result {
 	for range max(r.Jobs, 1) {
 		group.Go(func() {
 			for i := range next {
-				results[i] = r.one(ctx, r.Checks[i])
+				if ctx.Err() != nil {
+					continue
+				}
+				result := r.repeated(ctx, r.Checks[i])
+				if ctx.Err() != nil {
+					continue // it was interrupted, and says nothing
+				}
 				reporting.Lock()
+				results[i] = result
 				if r.Done != nil {
-					r.Done(results[i])
+					r.Done(result)
 				}
 				reporting.Unlock()
 			}
@@ -114,6 +156,24 @@ func (r *runner) all(ctx context.Context) []Result {
 	close(next)
 	group.Wait()
 	return slices.DeleteFunc(results, func(r Result) bool { return r.ID == "" })
+}
+
+// repeated runs a check as often as it is to be, until it says something else.
+func (r *runner) repeated(ctx context.Context, c *Check) Result {
+	first := r.one(ctx, c)
+	for n := 2; n <= r.Repeat && ctx.Err() == nil; n++ {
+		again := r.one(ctx, c)
+		first.Took += again.Took
+		if again.Verdict != first.Verdict {
+			again.Took = first.Took
+			again.Why = fmt.Sprintf("the verdict was %s in the first run, and %s in run %d: %s", first.Verdict, again.Verdict, n, again.Why)
+			if worse(first.Verdict, again.Verdict) == first.Verdict {
+				again.Verdict, again.Cases = first.Verdict, first.Cases
+			}
+			return again
+		}
+	}
+	return first
 }
 
 // one runs a check.
@@ -158,7 +218,7 @@ func (r *runner) attempt(ctx context.Context, c *Check, k Case) (result CaseResu
 		result.Verdict, result.Why = Error, err.Error()
 		return result
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.scaled(limits[c.cost()]))
+	ctx, cancel := context.WithTimeout(ctx, r.scaled(limits[c.Takes()]))
 	defer cancel()
 	s := &Session{Lab: l, Config: config(l), run: r, check: c, ctx: ctx, hello: r.hello, alone: k.After != nil}
 	end := s.play(k)

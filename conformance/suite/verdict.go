@@ -20,6 +20,17 @@ func Verdicts() []Verdict {
 	return []Verdict{Pass, Info, Warn, Skip, Inconclusive, Fail, Timeout, Error}
 }
 
+// Unexpected reports whether a verdict fails a run, which may be a strict one.
+func (v Verdict) Unexpected(strict bool) bool {
+	switch v {
+	case Fail, Inconclusive, Error, Timeout:
+		return true
+	case Warn:
+		return strict
+	}
+	return false
+}
+
 // unmet is the verdict on a requirement that was not met.
 func (l Level) unmet() Verdict {
 	switch l {
