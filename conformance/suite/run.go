@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -147,7 +148,7 @@ func (r *runner) all(ctx context.Context) []Result {
 			}
 		})
 	}
-	for i := range r.Checks {
+	for _, i := range r.order() {
 		if ctx.Err() != nil {
 			break
 		}
@@ -156,6 +157,21 @@ func (r *runner) all(ctx context.Context) []Result {
 	close(next)
 	group.Wait()
 	return slices.DeleteFunc(results, func(r Result) bool { return r.ID == "" })
+}
+
+// order returns the numbers of the checks in the order in which they begin: where
+// several run at once, those that take longest come first.
+func (r *runner) order() []int {
+	order := make([]int, len(r.Checks))
+	for i := range order {
+		order[i] = i
+	}
+	if r.Jobs > 1 {
+		slices.SortStableFunc(order, func(a, b int) int {
+			return cmp.Compare(limits[r.Checks[b].Takes()], limits[r.Checks[a].Takes()])
+		})
+	}
+	return order
 }
 
 // repeated runs a check as often as it is to be, until it says something else.
