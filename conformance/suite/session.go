@@ -349,9 +349,10 @@ func (s *Session) start() {
 	if s.stage != nil {
 		return
 	}
+	unnamed := s.Config.Identity.Kind == "system"
 	st, err := s.run.target.Enter(s.ctx, s.Lab, stage.Place{
-		Environ: s.Environ, Proxy: s.Proxy, IPv6: s.IPv6, Files: s.Files,
-		Fresh: s.alone || len(s.Environ) > 0 || s.Proxy || len(s.IPv6) > 0 || len(s.Files) > 0 || s.Host.Source() != fakeentra.IMDS,
+		Environ: s.Environ, Proxy: s.Proxy, IPv6: s.IPv6, Files: s.Files, Unnamed: unnamed,
+		Fresh: s.alone || unnamed || len(s.Environ) > 0 || s.Proxy || len(s.IPv6) > 0 || len(s.Files) > 0 || s.Host.Source() != fakeentra.IMDS,
 	})
 	switch {
 	case errors.Is(err, stage.ErrProcess):

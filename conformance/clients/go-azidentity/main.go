@@ -67,7 +67,6 @@ func (sdk) Open(c driver.Config) (driver.Client, error) {
 			log = os.Stderr
 		}
 		azlog.SetListener(func(_ azlog.Event, text string) { _, _ = fmt.Fprintln(log, text) })
-		options.Logging.IncludeBody = true
 	}
 	if c.Endpoints.Mode == "explicit" || c.Cloud == "" {
 		options.Cloud.ActiveDirectoryAuthorityHost = c.Endpoints.Authority

@@ -50,7 +50,7 @@ func (m *Memory) Close() error { return nil }
 
 // Enter implements [Target].
 func (m *Memory) Enter(_ context.Context, l *lab.Lab, p Place) (Stage, error) {
-	if m.Setenv && (l.HasKeyFolder() || len(p.Files) > 0) {
+	if m.Setenv && (l.HasKeyFolder() || len(p.Files) > 0 || p.Unnamed) {
 		return nil, ErrProcess
 	}
 	front, err := lab.NewFront()

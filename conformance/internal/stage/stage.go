@@ -36,6 +36,7 @@ type Place struct {
 	Proxy   bool              // an HTTP proxy at port 3128 of loopback
 	Files   map[string]string // by absolute name, in folders that the machine does not have
 	IPv6    []string          // host names that have an address of IPv6 alone
+	Unnamed bool              // clients name no identity, which some have a cache for that all of a process share
 	Fresh   bool              // the driver's process is to be a new one, and to be used by nobody else
 }
 
