@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -36,7 +35,7 @@ type conformer struct {
 	repeat  int
 	memory  string
 	verbose bool
-	reports []string
+	reporting
 }
 
 // driverArguments refuses a command line without a driver.
@@ -78,7 +77,7 @@ which "fakeentra doctor" tells how to mend.`,
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.SetInterspersed(false) // what follows the driver is its own
-	c.flags(cmd)
+	c.selecting.flags(cmd)
 	f.BoolVar(&c.strict, "strict", false, "fail for a SHOULD that is not met")
 	f.IntVar(&c.jobs, "jobs", 0, "run `N` cases at once (default: four for each processor, up to 16)")
 	f.Var(&c.shard, "shard", "take the `I/N`-th part of the checks, such as 2/5, which the IDs decide on")
@@ -86,7 +85,7 @@ which "fakeentra doctor" tells how to mend.`,
 	f.Float64Var(&c.scale, "timeout-scale", 1, "give the driver `FACTOR` times as long to answer, on a slow machine")
 	f.IntVar(&c.repeat, "repeat", 1, "run each check `N` times, and expect the same verdict")
 	f.StringVar(&c.memory, "max-memory", "2g", "end a driver that takes more memory than `SIZE`; 0 permits any")
-	f.StringSliceVar(&c.reports, "report", nil, "write the report to a `FILE`, whose name ends in "+strings.Join(reportForms(), ", "))
+	c.reporting.flags(cmd)
 	f.BoolVarP(&c.verbose, "verbose", "v", false, "show the requests of each check, also of one that is met")
 	return cmd
 }
@@ -112,10 +111,8 @@ func (c *conformer) run(cmd *cobra.Command, args []string) error {
 		report.Standings = nil
 	}
 	p.end(report)
-	for _, file := range c.reports {
-		if err := writeReport(file, report); err != nil {
-			return err
-		}
+	if err := c.reporting.write(cmd.OutOrStdout(), args, report); err != nil {
+		return err
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -152,10 +149,8 @@ func (c *conformer) prepare(args []string) ([]*suite.Check, suite.Target, error)
 	if err != nil {
 		return nil, suite.Target{}, usage(hint, "--max-memory is %q; expected a size, such as 512m or 2g", c.memory)
 	}
-	for _, file := range c.reports {
-		if err := checkReport(file); err != nil {
-			return nil, suite.Target{}, err
-		}
+	if err := c.reporting.check(); err != nil {
+		return nil, suite.Target{}, err
 	}
 	path, err := findDriver(args[0])
 	if err != nil {
@@ -240,42 +235,4 @@ func parseSize(text string) (int64, error) {
 		err = strconv.ErrRange
 	}
 	return n * unit, err
-}
-
-// reportWriters write a report in the form that the end of a file's name says.
-var reportWriters = map[string]func(io.Writer, *suite.Report) error{
-	".json": func(w io.Writer, r *suite.Report) error { return printJSON(w, r) },
-}
-
-func reportForms() []string {
-	var forms []string
-	for form := range reportWriters {
-		forms = append(forms, form)
-	}
-	slices.Sort(forms)
-	return forms
-}
-
-// checkReport refuses a file that no report can be written to, before anything is
-// run.
-func checkReport(file string) error {
-	if reportWriters[filepath.Ext(file)] == nil {
-		return usage("name it report"+reportForms()[0], "--report is %q; expected a file whose name ends in %s", file, strings.Join(reportForms(), ", "))
-	}
-	info, err := os.Stat(filepath.Dir(file))
-	if err != nil || !info.IsDir() {
-		return usage("make it first", "--report is %q, and there is no folder %s", file, filepath.Dir(file))
-	}
-	return nil
-}
-
-func writeReport(file string, r *suite.Report) error {
-	f, err := os.Create(file)
-	if err == nil {
-		err = errors.Join(reportWriters[filepath.Ext(file)](f, r), f.Close())
-	}
-	if err != nil {
-		return failed("name another file", "cannot write the report to %s: %v", file, cause(err))
-	}
-	return nil
 }

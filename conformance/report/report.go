@@ -68,6 +68,7 @@ func Merge(reports ...*suite.Report) (*suite.Report, error) {
 		}
 	}
 	slices.SortFunc(merged.Results, func(a, b suite.Result) int { return place(a.ID) - place(b.ID) })
+	merged.Standings = suite.Standings(&merged)
 	return &merged, missing(reports)
 }
 

@@ -117,7 +117,7 @@ func Run(ctx context.Context, t Target, o Options) (*Report, error) {
 		o.Met(report)
 	}
 	report.Results = r.all(ctx)
-	report.Standings = standings(report)
+	report.Standings = Standings(report)
 	err = t.Close()
 	report.Took = millis(time.Since(report.Started))
 	return report, errors.Join(context.Cause(ctx), err)

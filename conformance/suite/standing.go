@@ -54,8 +54,8 @@ func levels() []struct {
 	}
 }
 
-// standings returns the standing at each level.
-func standings(r *Report) []Standing {
+// Standings returns the standing at each level; none if checks were left out.
+func Standings(r *Report) []Standing {
 	if len(r.Results) < r.Suite.Checks || r.Shard != "" {
 		return nil
 	}

@@ -59,7 +59,7 @@ var allowed = map[string][]string{
 	"conformance/clients/go-msal":       {"conformance/driver"},
 
 	"container":     {"", "emulator/control", "fixtures", "internal/pki"},
-	"cmd/fakeentra": {"", "conformance/driver", "conformance/suite", "emulator/control", "emulator/environment", "emulator/fault", "emulator/journal", "emulator/token", "fixtures", "internal/pattern", "internal/sandbox", "internal/scenario"},
+	"cmd/fakeentra": {"", "conformance/driver", "conformance/report", "conformance/suite", "emulator/control", "emulator/environment", "emulator/fault", "emulator/journal", "emulator/token", "fixtures", "internal/pattern", "internal/sandbox", "internal/scenario"},
 }
 
 // heavy are the modules that one part of the tree may import, and no other.
