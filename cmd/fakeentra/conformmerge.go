@@ -20,8 +20,8 @@ func conformMergeCommand() *cobra.Command {
 makes them: the same checks, seed and versions, none twice and none missing.
 Those about several clients are put side by side.
 
-Exit codes: 0 if all is as it has to be, 1 if a report says that it is not, and 2
-if the reports do not belong together.`,
+Exit codes: 0 if all is as it has to be, 1 if a report says that it is not, and
+2 if the reports do not belong together.`,
 		DisableFlagsInUseLine: true,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
