@@ -67,7 +67,6 @@ type knobs struct {
 	resourceKnobs
 	networkKnobs
 	secrecyKnobs
-	telemetryKnobs
 
 	FollowRedirects bool // wherever they lead
 	NoSingleFlight  bool // every caller does an exchange of its own

@@ -111,7 +111,6 @@ func (m *managedIdentity) try(ctx context.Context, src source, resource, claims 
 
 // send sends a request to the endpoint, and reads the answer.
 func (m *managedIdentity) send(req *http.Request) (*http.Response, []byte, error) {
-	req.Header.Set("User-Agent", userAgent)
 	resp, err := m.http.Do(req)
 	if err != nil {
 		return nil, nil, err
@@ -192,5 +191,3 @@ func moment(v any) (time.Time, bool) {
 	}
 	return time.Time{}, false
 }
-
-const userAgent = "fakeentra-reference/1"

@@ -120,7 +120,6 @@ func (c *client) send(ctx context.Context, u *url.URL, token string) (*http.Resp
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("X-Ms-Version", "2025-01-05")
-	req.Header.Set("User-Agent", userAgent)
 	policy := c.redirectPolicy()
 	if c.ResourceRedirects != nil {
 		policy = c.ResourceRedirects

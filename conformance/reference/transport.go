@@ -56,12 +56,12 @@ func newTransports(c *client) *transports {
 	return t
 }
 
-// layers puts what a bug adds around a transport, and the log.
+// layers puts what a bug adds around a transport, then the log, then the name.
 func (c *client) layers(to destination, next http.RoundTripper) http.RoundTripper {
 	for _, m := range c.wire[to] {
 		next = m(next)
 	}
-	return c.logged(next)
+	return c.named(c.logged(next))
 }
 
 // maxAnswer is the longest answer that is read. Tokens are a few kilobytes.

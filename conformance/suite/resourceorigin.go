@@ -96,7 +96,7 @@ func originChecks() []*Check {
 			Provokes:    "The client lists an account of another tenant than the one it is configured with.",
 			Passes:      "an exchange goes to that tenant, and the list is complete",
 			Names:       true, Needs: usesBlobs,
-			Known: []string{"azblob 1.8.3: not met (observed)", "@azure/storage-blob 12.32.0: not met (observed)"},
+			Known: []string{"azblob 1.8.3: not met (observed)"},
 			Cases: []Case{{
 				Fixture: func(f *lab.Fixture) { f.Tenants = 1 },
 				Run: func(s *Session) {
