@@ -124,7 +124,7 @@ func bearerChecks() []*Check {
 			Cases: []Case{{Run: func(s *Session) {
 				s.Patience = 40 * time.Second
 				s.Fault(lab.Token, 1, s.shortLived(8*time.Second))
-				pages := s.Lab.Pages(1)
+				pages := s.Pages(1)
 				first := s.Fault(lab.Blob, 0, func(x *lab.Exchange, next func() *lab.Answer) *lab.Answer {
 					a := pages(x, next)
 					if !x.Query().Has("marker") {
