@@ -82,6 +82,7 @@ func certificateChecks() []*Check {
 			Sources:     []string{"RFC 6749 section 1.6"},
 			Provokes:    "Every certificate is of the suite's own authority, which is installed. Later the login host shows one of an authority that is not.",
 			Passes:      "the client gets a token; after the change no request reaches the login host",
+			Cost:        Timed,
 			Names:       true, Needs: []driver.Capability{driver.IMDS},
 			Known: []string{"MSAL4J 1.15.1 with an SSLSocketFactory of one's own: not met (reported)"},
 			Cases: []Case{
