@@ -38,7 +38,7 @@ func resourceBugs() []*Bug {
 			},
 		},
 		{
-			Check: "RES-02", What: "tries the managed identity's own token first, in case it has access itself",
+			Check: "RES-02", What: "tries the managed identity's own token first, in case it has access itself", Also: []string{"AST-12"}, // it is a token of the identity that gets there
 			Break: tryIdentityFirst,
 		},
 		{
