@@ -91,6 +91,11 @@ func netnsChild(path string, args []string) error {
 	if err := addAddresses(s.Metadata); err != nil {
 		return err
 	}
+	if s.IPv6 {
+		if err := addAddress6(worldAddress6); err != nil {
+			return &setupError{"add an address of IPv6", err}
+		}
+	}
 	if err := claimOutside(s.Metadata); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"encoding/binary"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
@@ -53,4 +54,21 @@ func addAddress(s int, name string, p netip.Prefix) error {
 		}
 	}
 	return nil
+}
+
+// addAddress6 adds an address of IPv6 to the loopback interface. Programs that ask
+// for no more addresses than their machine has a use for (AI_ADDRCONFIG,
+// getaddrinfo(3)) do not count that of loopback.
+func addAddress6(address netip.Addr) error {
+	s, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = unix.Close(s) }()
+	b := newMessage(unix.RTM_NEWADDR)
+	b = append(b, unix.AF_INET6, uint8(address.BitLen()), unix.IFA_F_NODAD, unix.RT_SCOPE_UNIVERSE) // struct ifaddrmsg
+	b = binary.NativeEndian.AppendUint32(b, loopbackInterface)
+	b = routeAttribute(b, unix.IFA_LOCAL, address.AsSlice())
+	binary.NativeEndian.PutUint32(b, uint32(len(b)))
+	return tellKernel(s, b)
 }

@@ -97,6 +97,7 @@ type sockets struct {
 type settings struct {
 	NetNS, MntNS string // of the parent: the child's must differ
 	Metadata     bool
+	IPv6         bool // some names have nothing else
 	Etc          []etcFile
 	Mounts       []Mount
 	Relays       []netip.AddrPort
@@ -242,7 +243,7 @@ func settingsFor(w World, c Command, contents *os.File) (settings, error) {
 	if err != nil {
 		return settings{}, fmt.Errorf("cannot write to a file in memory: %w", err)
 	}
-	s := settings{NetNS: netNS, MntNS: mntNS, Metadata: w.Metadata, Etc: etc, Mounts: w.Mounts, Publish: len(c.Publish) > 0}
+	s := settings{NetNS: netNS, MntNS: mntNS, Metadata: w.Metadata, IPv6: len(w.IPv6) > 0, Etc: etc, Mounts: w.Mounts, Publish: len(c.Publish) > 0}
 	for _, r := range c.relays() {
 		s.Relays = append(s.Relays, r.at)
 	}
@@ -268,6 +269,7 @@ func (n *netns) receive() (setupReport, []*os.File, error) {
 // serve begins to answer for the child.
 func (n *netns) serve(ctx context.Context, w World, c Command, published []net.Listener) error {
 	resolver := newResolver(w.Knows, &n.leaks)
+	resolver.six = w.IPv6
 	resolver.real = hostAddresses(outlets(c.Egress))
 	n.group.Go(func() { (&watch{n.inside.watched, &n.leaks}).run(ctx) })
 	n.group.Go(func() { resolver.serve(ctx, n.inside.dns, n.inside.dnsTCP) })

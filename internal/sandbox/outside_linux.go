@@ -50,9 +50,12 @@ type route struct {
 	from   netip.Addr   // source of what takes it; the kernel's choice if it is invalid
 }
 
-// add asks the kernel for the route (rtnetlink(7)) and waits for its word.
-func (r route) add(socket int) error {
-	if err := unix.Sendto(socket, r.message(), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+// add asks the kernel for the route.
+func (r route) add(socket int) error { return tellKernel(socket, r.message()) }
+
+// tellKernel sends a message of rtnetlink(7) and waits for the kernel's word.
+func tellKernel(socket int, message []byte) error {
+	if err := unix.Sendto(socket, message, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return err
 	}
 	var answer [4096]byte
@@ -80,10 +83,7 @@ func (r route) message() []byte {
 		scope = unix.RT_SCOPE_HOST
 	}
 	host := binary.NativeEndian
-	b := make([]byte, 4) // for the length
-	b = host.AppendUint16(b, unix.RTM_NEWROUTE)
-	b = host.AppendUint16(b, unix.NLM_F_REQUEST|unix.NLM_F_ACK|unix.NLM_F_CREATE|unix.NLM_F_EXCL)
-	b = append(b, make([]byte, 8)...) // number, and sender
+	b := newMessage(unix.RTM_NEWROUTE)
 	b = append(b, uint8(r.family), bits, 0, 0, unix.RT_TABLE_MAIN, unix.RTPROT_BOOT, scope, r.kind, 0, 0, 0, 0)
 	if r.kind == unix.RTN_LOCAL {
 		b = routeAttribute(b, unix.RTA_OIF, host.AppendUint32(nil, loopbackInterface))
@@ -96,6 +96,16 @@ func (r route) message() []byte {
 	}
 	host.PutUint32(b, uint32(len(b)))
 	return b
+}
+
+// newMessage is struct nlmsghdr of a message that adds something. The length comes
+// last.
+func newMessage(kind uint16) []byte {
+	host := binary.NativeEndian
+	b := make([]byte, 4) // for the length
+	b = host.AppendUint16(b, kind)
+	b = host.AppendUint16(b, unix.NLM_F_REQUEST|unix.NLM_F_ACK|unix.NLM_F_CREATE|unix.NLM_F_EXCL)
+	return append(b, make([]byte, 8)...) // number, and sender
 }
 
 // routeAttribute appends struct rtattr. All values have whole words.

@@ -33,6 +33,9 @@ type World struct {
 	// Metadata says whether 169.254.169.254 answers. Where it does not, as on a
 	// laptop, connections to it fail at once.
 	Metadata bool
+	// IPv6 are names, of those that it knows, which have an address of IPv6 in
+	// place of the one of IPv4. Only [Netns] knows it.
+	IPv6 []string
 	// Endpoints are ports of loopback at which it answers, too.
 	Endpoints []Endpoint
 	// Mounts are folders of this machine that programs find elsewhere. [Notify]

@@ -32,6 +32,9 @@ func (s settings) doors() []door {
 	if s.Metadata {
 		all = append(all, stream(metadataAddress, portHTTP))
 	}
+	if s.IPv6 {
+		all = append(all, stream(worldAddress6, portHTTPS), stream(worldAddress6, portHTTP))
+	}
 	for _, address := range []netip.Addr{loopback, loopback6} { // some clients try one of them alone
 		for _, port := range s.Endpoints {
 			all = append(all, stream(address, port))
@@ -85,11 +88,14 @@ func socketAddress(at netip.AddrPort) (family int, address unix.Sockaddr) {
 // adopt makes the sockets of the child usable here.
 func (s *sockets) adopt(given []*os.File, report setupReport, order settings) (err error) {
 	files := given
-	metadata := 0
+	metadata, six := 0, 0
 	if order.Metadata {
 		metadata = 1
 	}
-	if len(files) < report.Watches+4+len(order.Relays)+metadata+len(order.Endpoints) {
+	if order.IPv6 {
+		six = 1
+	}
+	if len(files) < report.Watches+4+len(order.Relays)+metadata+2*six+len(order.Endpoints) {
 		return errors.New("the sandbox made too few sockets")
 	}
 	s.watched, files = slices.Clone(files[:report.Watches]), files[report.Watches:]
@@ -122,6 +128,10 @@ func (s *sockets) adopt(given []*os.File, report setupReport, order settings) (e
 	s.relayed = take(len(order.Relays))
 	for _, l := range take(metadata) {
 		s.http = join(s.http, l)
+	}
+	for range six {
+		pair := take(2)
+		s.https, s.http = join(s.https, pair[0]), join(s.http, pair[1])
 	}
 	s.endpoints = take(len(order.Endpoints))
 	for i, l := range listeners { // those of IPv6, if there is any

@@ -55,7 +55,7 @@ func (p *Process) start(l *lab.Lab, place Place, args, environ []string) (_ *pro
 		return nil, fmt.Errorf("%w: there is no place for its files: %w; set TMPDIR to a folder that can be written", errNotStarted, err)
 	}
 	w := sandbox.World{
-		Knows: front.Knows, CA: front.CA(), Metadata: true,
+		Knows: front.Knows, IPv6: place.IPv6, CA: front.CA(), Metadata: true,
 		Serve: func(ctx context.Context, https, http net.Listener) error {
 			var group sync.WaitGroup
 			defer group.Wait()
