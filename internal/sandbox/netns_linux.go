@@ -60,6 +60,9 @@ func Netns(ctx context.Context, w World, c Command) (Result, error) {
 	if err := n.execute(c.Path); err != nil {
 		return Result{}, err
 	}
+	if c.Began != nil {
+		c.Began(n.child.Process.Pid)
+	}
 	var result Result
 	if s != nil {
 		result.Status = s.wait(n.child)

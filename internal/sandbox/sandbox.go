@@ -69,6 +69,9 @@ type Command struct {
 	// them, and what it leaves running in the sandbox is killed when it has ended.
 	// Only [Netns] knows it.
 	Signals <-chan os.Signal
+	// Began, if it is not nil, is called with the number of the process when it has
+	// become the command. Only [Netns] knows it.
+	Began func(pid int)
 	// MaxMemory, if it is not 0, is how many bytes of memory the command may have
 	// with Signals, before it is killed.
 	MaxMemory int64
