@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -31,6 +30,8 @@ type Session struct {
 	Proxy bool
 	// IPv6 are names of hosts that have an address of IPv6 alone.
 	IPv6 []string
+	// Watch says that programs which the client starts are noted.
+	Watch bool
 	// Files are more files of the client's machine, by absolute name.
 	Files map[string]string
 	// Patience is how long an operation may take; the default is 15 s.
@@ -351,11 +352,11 @@ func (s *Session) start() {
 	}
 	unnamed := s.Config.Identity.Kind == "system"
 	st, err := s.run.target.Enter(s.ctx, s.Lab, stage.Place{
-		Environ: s.Environ, Proxy: s.Proxy, IPv6: s.IPv6, Files: s.Files, Unnamed: unnamed,
-		Fresh: s.alone || unnamed || len(s.Environ) > 0 || s.Proxy || len(s.IPv6) > 0 || len(s.Files) > 0 || s.Host.Source() != fakeentra.IMDS,
+		Environ: s.Environ, Proxy: s.Proxy, IPv6: s.IPv6, Watch: s.Watch, Files: s.Files, Unnamed: unnamed,
+		Fresh: s.alone || unnamed || len(s.Environ) > 0 || s.Proxy || len(s.IPv6) > 0 || s.Watch || len(s.Files) > 0 || s.Host.Source() != fakeentra.IMDS,
 	})
 	switch {
-	case errors.Is(err, stage.ErrProcess):
+	case errors.Is(err, stage.ErrProcess), errors.Is(err, stage.ErrNoIPv6):
 		panic(ended{Skip, err.Error()})
 	case err != nil:
 		panic(ended{Error, err.Error()})
@@ -406,7 +407,11 @@ func (s *Session) Leaks() []string { return s.stage.Leaks() }
 func (s *Session) Has(c driver.Capability) bool { return slices.Contains(s.hello.Capabilities, c) }
 
 // Left returns the files that the client left behind, by name.
-func (s *Session) Left() map[string]os.FileInfo { return s.stage.Left() }
+func (s *Session) Left() map[string]stage.Leftover { return s.stage.Left() }
+
+// Seen returns the programs that the client had started when a request came in, if
+// Watch is set. Only a client with a process of its own has any.
+func (s *Session) Seen() []stage.Program { return s.stage.Seen() }
 
 // status is the text of an HTTP status, for names of cases.
 func status(code int) string { return fmt.Sprintf("%d %s", code, http.StatusText(code)) }

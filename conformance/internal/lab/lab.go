@@ -32,6 +32,7 @@ type Lab struct {
 	rules    rules
 	profiles profiles
 	front    atomic.Pointer[Front]
+	observe  atomic.Pointer[func()]
 	cloud    http.RoundTripper
 	ctx      context.Context
 	cancel   context.CancelFunc
@@ -82,6 +83,9 @@ func (l *Lab) serve(door string, w http.ResponseWriter, r *http.Request) {
 	x.Op = l.classify(x)
 	l.tape.begin(x)
 	defer l.tape.open.Done()
+	if look := l.observe.Load(); look != nil {
+		(*look)()
+	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(l.ctx, cancel)()
@@ -211,6 +215,10 @@ func (l *Lab) Forge(claims map[string]any, life time.Duration) string {
 	l.secrets.add("a token", token)
 	return token
 }
+
+// Observe has look be called while each request waits for its answer, from several
+// goroutines.
+func (l *Lab) Observe(look func()) { l.observe.Store(&look) }
 
 // Settle waits until everything that came in is answered, or was given up.
 func (l *Lab) Settle() { l.tape.open.Wait() }

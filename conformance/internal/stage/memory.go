@@ -204,7 +204,10 @@ func (s *memory) Leaks() []string                  { return s.network.Leaks() }
 
 // Left implements [Stage]: clients in memory leave files where they please, and
 // nobody knows whose they are.
-func (s *memory) Left() map[string]os.FileInfo { return nil }
+func (s *memory) Left() map[string]Leftover { return nil }
+
+// Seen implements [Stage]: what this process starts is not the client's alone.
+func (s *memory) Seen() []Program { return nil }
 
 // setenv sets a variable of this process until the stage ends.
 func (s *memory) setenv(name, value string) {

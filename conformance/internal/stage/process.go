@@ -3,6 +3,7 @@ package stage
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"strings"
 	"sync"
@@ -43,6 +44,9 @@ func (p *Process) Once() bool { return p.once }
 
 // Enter implements [Target].
 func (p *Process) Enter(_ context.Context, l *lab.Lab, place Place) (Stage, error) {
+	if len(place.IPv6) > 0 && !hasIPv6() {
+		return nil, ErrNoIPv6
+	}
 	if p.once {
 		return newShots(p, l, place)
 	}
@@ -57,6 +61,16 @@ func (p *Process) Enter(_ context.Context, l *lab.Lab, place Place) (Stage, erro
 	}
 	s.shared = shared
 	return &visit{session: s}, nil
+}
+
+// hasIPv6 reports whether this machine has addresses of IPv6 at all.
+func hasIPv6() bool {
+	l, err := net.Listen("tcp6", "[::1]:0")
+	if err != nil {
+		return false
+	}
+	_ = l.Close()
+	return true
 }
 
 // take returns a driver that has nothing to do, or nil.

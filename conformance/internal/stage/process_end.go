@@ -3,6 +3,7 @@ package stage
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -96,7 +97,7 @@ func leaks(r sandbox.Result) []string {
 // tidy notes what the driver left behind and removes it. It has ended.
 func (r *process) tidy() error {
 	closeAll([]*os.File{r.in, r.out})
-	r.left = map[string]os.FileInfo{}
+	r.left = map[string]Leftover{}
 	for folder, seenAs := range map[string]string{"home": "~", "tmp": "$TMPDIR"} {
 		base := filepath.Join(r.folder, folder)
 		_ = filepath.WalkDir(base, func(path string, d fs.DirEntry, err error) error {
@@ -104,13 +105,30 @@ func (r *process) tidy() error {
 				return nil // what cannot be read is removed all the same
 			}
 			if info, err := d.Info(); err == nil {
-				r.left[seenAs+strings.TrimPrefix(path, base)] = info
+				r.left[seenAs+strings.TrimPrefix(path, base)] = Leftover{info, head(path, info)}
 			}
 			return nil
 		})
 	}
 	return removeAll(r.folder)
 }
+
+// head returns the beginning of a file.
+func head(path string, info fs.FileInfo) []byte {
+	if !info.Mode().IsRegular() {
+		return nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil // whoever cannot read it has no use for what is in it
+	}
+	defer func() { _ = f.Close() }()
+	content, _ := io.ReadAll(io.LimitReader(f, maxLeft)) // as far as it goes
+	return content
+}
+
+// maxLeft is how much of a file is kept.
+const maxLeft = 1 << 20
 
 // removeAll removes a folder, also one with folders that must not be written, such
 // as those of Go's modules.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"strings"
 
 	"github.com/fakeentra/fakeentra/conformance/driver"
@@ -32,12 +31,13 @@ type shots struct {
 	asked   map[string]bool
 	log     output
 	leaks   []string
-	left    map[string]os.FileInfo
+	left    map[string]Leftover
+	seen    []Program
 }
 
 func newShots(p *Process, l *lab.Lab, place Place) (*shots, error) {
 	place.Files = maps.Clone(place.Files)
-	return &shots{owner: p, lab: l, place: place, configs: map[string]*driver.Config{}, asked: map[string]bool{}, left: map[string]os.FileInfo{}}, nil
+	return &shots{owner: p, lab: l, place: place, configs: map[string]*driver.Config{}, asked: map[string]bool{}, left: map[string]Leftover{}}, nil
 }
 
 // Do implements [Stage]. Each call of the driver gets the configuration: it knows
@@ -66,6 +66,7 @@ func (s *shots) Do(ctx context.Context, r driver.Request) (driver.Answer, error)
 		_, _ = s.log.Write([]byte(p.log.String()))
 		s.leaks = append(s.leaks, leaks(p.result)...)
 		maps.Copy(s.left, p.left)
+		s.seen = append(s.seen, p.programs.list()...)
 	}
 	return a, err
 }
@@ -89,7 +90,10 @@ func (s *shots) Output() string { return s.log.String() }
 func (s *shots) Leaks() []string { return s.leaks }
 
 // Left implements [Stage].
-func (s *shots) Left() map[string]os.FileInfo { return s.left }
+func (s *shots) Left() map[string]Leftover { return s.left }
+
+// Seen implements [Stage].
+func (s *shots) Seen() []Program { return s.seen }
 
 // Leave implements [Stage].
 func (s *shots) Leave() error { return nil }

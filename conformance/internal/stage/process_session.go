@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -233,12 +232,15 @@ func (v *visit) Leaks() []string {
 }
 
 // Left implements [Stage].
-func (v *visit) Left() map[string]os.FileInfo {
+func (v *visit) Left() map[string]Leftover {
 	if v.shared {
 		return nil
 	}
 	return v.left
 }
+
+// Seen implements [Stage].
+func (v *visit) Seen() []Program { return v.programs.list() }
 
 // Leave implements [Stage].
 func (v *visit) Leave() error {

@@ -34,7 +34,8 @@ type process struct {
 	err    error // why it was not started
 	group  sync.WaitGroup
 
-	left map[string]os.FileInfo
+	left     map[string]Leftover
+	programs programs
 }
 
 // errNotStarted is wrapped by errors of drivers that never ran. They may also wrap
@@ -69,6 +70,9 @@ func (p *Process) start(l *lab.Lab, place Place, args, environ []string) (_ *pro
 	variables := place.Environ
 	if l != nil {
 		front.Show(l)
+		if place.Watch {
+			l.Observe(r.programs.look)
+		}
 		variables = l.At(front, place.Environ)
 		if port, serve, ok := endpoint(front, l); ok {
 			w.Endpoints = append(w.Endpoints, sandbox.Endpoint{Port: port, Serve: serve})
@@ -83,6 +87,7 @@ func (p *Process) start(l *lab.Lab, place Place, args, environ []string) (_ *pro
 	}
 	c := sandbox.Command{
 		Path: p.Path, Args: args, Env: slices.Concat(r.inherited(p.environ()), variables, environ), Signals: r.signals, MaxMemory: p.MaxMemory,
+		Began: r.programs.follow,
 		Environ: func(ca, bundle string) []string {
 			return fakeentra.Doors{}.Environ(fakeentra.Certificates{CA: ca, Bundle: bundle})
 		},

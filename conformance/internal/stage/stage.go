@@ -37,7 +37,24 @@ type Place struct {
 	Files   map[string]string // by absolute name, in folders that the machine does not have
 	IPv6    []string          // host names that have an address of IPv6 alone
 	Unnamed bool              // clients name no identity, which some have a cache for that all of a process share
+	Watch   bool              // note which programs the driver starts
 	Fresh   bool              // the driver's process is to be a new one, and to be used by nobody else
+}
+
+// ErrNoIPv6 is what Enter fails with when this machine cannot have a place with
+// hosts of IPv6.
+var ErrNoIPv6 = errors.New("this machine has no IPv6")
+
+// A Leftover is a file that a driver left behind.
+type Leftover struct {
+	os.FileInfo
+	Content []byte // the head of it
+}
+
+// A Program is a process that a driver started, as others on its machine see it.
+type Program struct {
+	Args    []string
+	Environ []string
 }
 
 // ProxyPort is the port of a Place's proxy.
@@ -60,7 +77,10 @@ type Stage interface {
 	Leaks() []string
 	// Left are files that it left in its home and in its folder for temporary
 	// files, by name.
-	Left() map[string]os.FileInfo
+	Left() map[string]Leftover
+	// Seen are the programs that it had started when a request came in, if the
+	// place is watched. They are complete when the driver has ended.
+	Seen() []Program
 	// Leave ends the stage. The driver may go on with another lab.
 	Leave() error
 }
