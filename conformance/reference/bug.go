@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/fakeentra/fakeentra/conformance/driver"
 )
@@ -26,11 +28,16 @@ func Bugs() []*Bug {
 		failureBugs(), claimsBugs(), resourceBugs(), networkBugs(), secrecyBugs(), telemetryBugs())
 }
 
-// FindBug returns the first bug of a check, or nil.
+// FindBug returns the bug of a check, or nil. Of several, it is the first one, or
+// that of a number, as in SEC-05#2.
 func FindBug(check string) *Bug {
+	check, number, _ := strings.Cut(check, "#")
+	n, _ := strconv.Atoi(number) // 0 if there is none
 	for _, b := range Bugs() {
 		if b.Check == check {
-			return b
+			if n--; n <= 0 {
+				return b
+			}
 		}
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"os/exec"
 	"strings"
 )
 
@@ -12,6 +13,9 @@ type secrecyKnobs struct {
 	LogRefused   bool // requests for a token that were refused
 	LogAnswers   bool // answers with tokens, at the verbose level
 	QuoteAnswers bool // in errors, when they cannot be read
+
+	CacheUnasked  bool // tokens are kept in a file whether it is asked for or not
+	CacheReadable bool // and everybody can read it
 }
 
 func secrecyBugs() []*Bug {
@@ -36,6 +40,42 @@ func secrecyBugs() []*Bug {
 				})
 			},
 		},
+		{
+			Check: "SEC-05", What: "keeps its tokens in a file, unasked",
+			Break: func(k *knobs) { k.CacheUnasked = true },
+		},
+		{
+			Check: "SEC-05", What: "lets everybody read the file that its tokens are kept in",
+			Break: func(k *knobs) { k.CacheReadable = true },
+		},
+		{
+			Check: "SEC-06", What: "hands its token to a program as an argument",
+			Break: func(k *knobs) { k.onWire(toResource, hireProgram(k)) },
+		},
+	}
+}
+
+// hireProgram has a program know the token while the resource is asked. In the
+// process of the suite there is none.
+func hireProgram(k *knobs) middleware {
+	return func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			if k.client.Transport != nil {
+				return next.RoundTrip(r)
+			}
+			helper := exec.CommandContext(r.Context(), "cat", "-", "/dev/null/"+r.Header.Get("Authorization"))
+			in, err := helper.StdinPipe()
+			if err != nil {
+				return nil, err
+			}
+			if err := helper.Start(); err != nil {
+				return nil, err
+			}
+			resp, err := next.RoundTrip(r)
+			_ = in.Close()
+			_ = helper.Wait() // it has nothing to say
+			return resp, err
+		})
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"runtime"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -32,7 +31,7 @@ func (r reference) Hello() driver.Hello {
 	}
 	h := driver.Hello{
 		Implementation: driver.Implementation{Name: name, Version: "1", Language: "go", Runtime: runtime.Version()},
-		Capabilities:   slices.DeleteFunc(driver.Capabilities(), func(c driver.Capability) bool { return c == driver.PersistentCache }),
+		Capabilities:   driver.Capabilities(),
 	}
 	if build, ok := debug.ReadBuildInfo(); ok {
 		for _, d := range build.Deps {
@@ -194,6 +193,9 @@ func (c *client) app(key appKey) (confidential.Client, error) {
 	}
 	if key.cae {
 		options = append(options, confidential.WithClientCapabilities([]string{"cp1"}))
+	}
+	if file, ok := c.cacheFile(key.tenant); ok {
+		options = append(options, confidential.WithCache(file))
 	}
 	app, err := confidential.New(c.authority()+"/"+key.tenant, c.AppClientID, confidential.NewCredFromAssertionCallback(c.assertion), options...)
 	if err != nil {
