@@ -48,10 +48,13 @@ func (c *client) check() error {
 	if err != nil || u.Scheme != "https" || u.Host == "" {
 		return failed(driver.Misconfig, "the authority %q is no https URL", c.authority())
 	}
-	return checkTenant(c.Tenant)
+	return c.checkTenant(c.Tenant)
 }
 
-func checkTenant(tenant string) error {
+func (c *client) checkTenant(tenant string) error {
+	if c.TenantIsReference {
+		return nil
+	}
 	if _, err := netip.ParseAddr(tenant); err == nil || !tenantName().MatchString(tenant) || strings.Contains(tenant, "..") {
 		return failed(driver.Misconfig, "%q is no tenant: expected an identifier or a domain", tenant)
 	}
@@ -63,20 +66,35 @@ func checkTenant(tenant string) error {
 
 // tenantFor returns the tenant of a request.
 func (c *client) tenantFor(tenant string) (string, error) {
-	if tenant == "" || strings.EqualFold(tenant, c.Tenant) {
+	if tenant == "" || c.sameTenant(tenant, c.Tenant) {
 		return c.Tenant, nil
 	}
 	if c.SkipChecks {
 		return tenant, nil
 	}
-	if err := checkTenant(tenant); err != nil {
+	if err := c.checkTenant(tenant); err != nil {
 		return "", err
 	}
-	allowed := func(t string) bool { return t == "*" || strings.EqualFold(t, tenant) }
+	allowed := func(t string) bool { return t == "*" || c.sameTenant(t, tenant) }
 	if !c.AnyTenant && !slices.ContainsFunc(c.AllowedTenants, allowed) {
 		return "", failed(driver.Misconfig, "the client is not configured for the tenant %s", tenant)
 	}
 	return tenant, nil
+}
+
+// sameTenant compares two names of tenants, in which letter case does not matter.
+func (c *client) sameTenant(a, b string) bool {
+	return a == b || strings.EqualFold(a, b) && !c.ExactTenants
+}
+
+// authorityOf returns the URL of a tenant.
+func (c *client) authorityOf(tenant string) string {
+	if base, err := url.Parse(c.authority() + "/"); err == nil && c.TenantIsReference {
+		if u, err := base.Parse(tenant); err == nil {
+			return u.String()
+		}
+	}
+	return c.authority() + "/" + tenant
 }
 
 func checkScopes(scopes []string) error {

@@ -50,6 +50,9 @@ func (r reference) Open(c driver.Config) (driver.Client, error) {
 	}
 	client := &client{Config: c, knobs: k, apps: map[appKey]confidential.Client{}, locks: map[string]chan struct{}{}, last: map[string]driver.Outcome{}}
 	k.client = client
+	for _, change := range k.configure {
+		change(&client.Config)
+	}
 	if err := client.check(); err != nil {
 		return nil, err
 	}
@@ -137,7 +140,7 @@ func (c *client) acquire(ctx context.Context, r driver.TokenRequest) (driver.Out
 			return driver.Outcome{}, described(ctx, err)
 		}
 	}
-	options := []confidential.AcquireByCredentialOption{confidential.WithTenantID(tenant)}
+	var options []confidential.AcquireByCredentialOption
 	if r.Claims != "" {
 		options = append(options, confidential.WithClaims(r.Claims))
 	}
@@ -197,7 +200,7 @@ func (c *client) app(key appKey) (confidential.Client, error) {
 	if file, ok := c.cacheFile(key.tenant); ok {
 		options = append(options, confidential.WithCache(file))
 	}
-	app, err := confidential.New(c.authority()+"/"+key.tenant, c.AppClientID, confidential.NewCredFromAssertionCallback(c.assertion), options...)
+	app, err := confidential.New(c.authorityOf(key.tenant), c.AppClientID, confidential.NewCredFromAssertionCallback(c.assertion), options...)
 	if err != nil {
 		return app, err
 	}
