@@ -2,6 +2,7 @@ package reference
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -14,7 +15,7 @@ import (
 type assertionKnobs struct {
 	UnsignedTimes  bool // the time that a token has left is compared as if it were never negative
 	EagerAssertion bool // a request begins with the assertion, whether there is to be an exchange or not
-	HideReason     bool // errors do not say why there is no assertion
+	HideReason     bool // errors do not say why an assertion was refused
 }
 
 func assertionBugs() []*Bug {
@@ -22,14 +23,14 @@ func assertionBugs() []*Bug {
 		{
 			Check: "AST-01", What: "posts to the v1.0 endpoint, with the resource that it takes",
 			Break: func(k *knobs) {
-				k.request(toToken, func(r *http.Request) { r.URL.Path = strings.Replace(r.URL.Path, "/v2.0/", "/", 1) })
+				k.onWire(toToken, byV1)
 				k.form(func(f url.Values) {
 					f.Set("resource", strings.TrimSuffix(strings.Fields(f.Get("scope"))[0], "/.default"))
 				})
 			},
 		},
 		{
-			Check: "AST-02", What: "says its grant type twice", Also: []string{"AST-09"},
+			Check: "AST-02", What: "says its grant type twice", Also: []string{"AST-09", "NET-07"},
 			Break: func(k *knobs) { k.form(func(f url.Values) { f.Add("grant_type", f.Get("grant_type")) }) },
 		},
 		{
@@ -113,10 +114,32 @@ func assertionBugs() []*Bug {
 			Break: func(k *knobs) { k.onWire(toToken, repeating("AADSTS700024")) },
 		},
 		{
-			Check: "AST-17", What: "does not say why there is no assertion",
+			Check: "AST-17", What: "does not say why it was refused an assertion",
 			Break: func(k *knobs) { k.HideReason = true },
 		},
 	}
+}
+
+// byV1 posts to the v1.0 endpoint, and makes its answer one of the v2.0 endpoint.
+func byV1(next http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(r *http.Request) (*http.Response, error) {
+		r = r.Clone(r.Context())
+		r.URL.Path = strings.Replace(r.URL.Path, "/v2.0/", "/", 1)
+		resp, err := next.RoundTrip(r)
+		if err != nil {
+			return nil, err
+		}
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			return nil, err
+		}
+		var members map[string]any
+		if resp.StatusCode == http.StatusOK && json.Unmarshal(body, &members) == nil {
+			delete(members, "expires_on")
+			body, err = json.Marshal(members)
+		}
+		return with(resp, body), err
+	})
 }
 
 // form changes the form of token requests before they are sent.

@@ -101,17 +101,21 @@ func authorityBugs() []*Bug {
 			Break: func(k *knobs) { k.AskDiscovery = true },
 		},
 		{
-			Check: "AUT-11", What: "asks for the audience of the public cloud in every cloud",
-			Break: func(k *knobs) {
-				k.configure = append(k.configure, func(c *driver.Config) { c.Audience = clouds["public"].audience })
-			},
-		},
-		{
 			Check: "AUT-11", What: "posts to the login host of the public cloud in every cloud",
 			Break: func(k *knobs) {
 				k.request(toToken, func(r *http.Request) {
 					if k.client.Cloud != "public" {
 						r.URL.Host, r.Host = "login.microsoftonline.com", ""
+					}
+				})
+			},
+		},
+		{
+			Check: "AUT-11", What: "asks for the audience of the public cloud in every cloud", Also: []string{"IMDS-04"},
+			Break: func(k *knobs) {
+				k.configure = append(k.configure, func(c *driver.Config) {
+					if c.Audience == clouds[c.Cloud].audience {
+						c.Audience = clouds["public"].audience
 					}
 				})
 			},

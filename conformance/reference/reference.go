@@ -218,7 +218,7 @@ func (c *client) assertion(ctx context.Context, _ confidential.AssertionRequestO
 		return e.assertion, nil
 	}
 	t, err := c.identity.token(ctx, c.Audience, e.claims)
-	if err != nil && c.HideReason {
+	if refused, ok := errors.AsType[*failure](err); ok && refused.status/100 == 4 && c.HideReason {
 		err = errors.New("there is no assertion")
 	}
 	return t.value, err
