@@ -47,6 +47,9 @@ func (m *managedIdentity) redirected(_ *http.Request, via []*http.Request) error
 // token returns a token for a resource. A claims challenge makes it a new one.
 func (m *managedIdentity) token(ctx context.Context, resource, claims string) (identityToken, error) {
 	resource = strings.TrimSuffix(resource, "/.default")
+	if m.KeepIdentity && m.Source == "imds" {
+		claims = ""
+	}
 	unlock, err := m.lock(ctx, "identity "+resource)
 	if err != nil {
 		return identityToken{}, err

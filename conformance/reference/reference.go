@@ -187,7 +187,11 @@ func exchangeOf(ctx context.Context) exchange {
 func (c *client) app(key appKey) (confidential.Client, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if app, ok := c.apps[key]; ok && !c.NoAppCache {
+	place := key
+	if c.OneCache {
+		place.cae = false
+	}
+	if app, ok := c.apps[place]; ok && !c.NoAppCache {
 		return app, nil
 	}
 	options := []confidential.Option{
@@ -204,7 +208,7 @@ func (c *client) app(key appKey) (confidential.Client, error) {
 	if err != nil {
 		return app, err
 	}
-	c.apps[key] = app
+	c.apps[place] = app
 	return app, nil
 }
 
