@@ -18,6 +18,9 @@ const failure = (error) => ({
   message: `${error.name}: ${error.message}`,
 });
 
+/** What the i-th of several callers asks for. */
+const caller = (request, i) => (request.tenants ? { ...request, tenant: request.tenants[i % request.tenants.length] } : request);
+
 /** Answers requests. opened makes a client from a configuration; its methods token,
  * mi_token and resource return what an outcome has. */
 export async function serve(hello, opened) {
@@ -55,7 +58,7 @@ export async function serve(hello, opened) {
         return {};
     }
     if (!client?.[request.op]) throw new Skip(`the driver does not know the operation ${request.op}`);
-    return { results: await Promise.all(Array.from({ length: request.n || 1 }, () => once(client, request))) };
+    return { results: await Promise.all(Array.from({ length: request.n || 1 }, (_, i) => once(client, caller(request, i)))) };
   }
 
   for await (const line of createInterface({ input: process.stdin })) {

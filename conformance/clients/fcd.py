@@ -42,7 +42,7 @@ def serve(hello, opened):
             raise Skip(f"the driver does not know the operation {op}")
         n = request.get("n") or 1
         with ThreadPoolExecutor(n) as callers:
-            return {"results": list(callers.map(lambda _: outcome(method, request), range(n)))}
+            return {"results": list(callers.map(lambda i: outcome(method, caller(request, i)), range(n)))}
 
     for line in sys.stdin:
         request = json.loads(line)
@@ -56,6 +56,12 @@ def serve(hello, opened):
         print(json.dumps(answer), file=answers, flush=True)
         if request["op"] == "stop":
             return
+
+
+def caller(request, i):
+    """Returns what the i-th of several callers asks for."""
+    tenants = request.get("tenants")
+    return {**request, "tenant": tenants[i % len(tenants)]} if tenants else request
 
 
 def outcome(method, request):

@@ -111,7 +111,8 @@ final class Fcd {
         try {
             List<Future<Map<String, Object>>> all = new ArrayList<>();
             for (int i = 0; i < n; i++) {
-                all.add(callers.submit(() -> once(client, request)));
+                Map<String, Object> own = caller(request, i);
+                all.add(callers.submit(() -> once(client, own)));
             }
             List<Object> results = new ArrayList<>();
             for (Future<Map<String, Object>> one : all) {
@@ -123,6 +124,15 @@ final class Fcd {
         } finally {
             callers.shutdown();
         }
+    }
+
+    /** What the i-th of several callers asks for. */
+    private static Map<String, Object> caller(Map<String, Object> request, int i) {
+        Map<String, Object> own = new HashMap<>(request);
+        if (request.get("tenants") instanceof List<?> tenants && !tenants.isEmpty()) {
+            own.put("tenant", tenants.get(i % tenants.size()));
+        }
+        return own;
     }
 
     private static Map<String, Object> once(Client client, Map<String, Object> request) throws Skip {

@@ -42,6 +42,7 @@ class Client {
       auth: {
         clientId: config.app_client_id,
         authority: `${config.endpoints.authority}/${config.tenant}`,
+        knownAuthorities: config.instance_discovery ? [] : [new URL(config.endpoints.authority).host],
         clientAssertion: () => this.assertion(),
         clientCapabilities: config.cae ? ["CP1"] : undefined,
       },
