@@ -3,6 +3,7 @@ package driver
 import (
 	"context"
 	"io"
+	"io/fs"
 	"net/http"
 )
 
@@ -50,6 +51,9 @@ type InProcess struct {
 	// ReadFile reads a file of the place, such as the key of an Azure Arc agent;
 	// nil stands for [os.ReadFile].
 	ReadFile func(name string) ([]byte, error)
+	// Lstat describes a file of the place, or the symbolic link that it is; nil
+	// stands for [os.Lstat].
+	Lstat func(name string) (fs.FileInfo, error)
 	// Log takes what the client logs; nil stands for standard error.
 	Log io.Writer
 }

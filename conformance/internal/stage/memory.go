@@ -180,22 +180,38 @@ func (s *memory) Do(ctx context.Context, r driver.Request) (driver.Answer, error
 func (s *memory) Complete(c *driver.Config) {
 	c.InProcess = driver.InProcess{
 		Transport: s.transport, Log: &s.log,
-		Getenv: s.variable, ReadFile: s.readFile,
+		Getenv: s.variable, ReadFile: s.readFile, Lstat: s.lstat,
 	}
 }
 
 // readFile reads a file of the place.
 func (s *memory) readFile(name string) ([]byte, error) {
+	path, ok := s.locate(name)
+	if !ok {
+		return nil, &os.PathError{Op: "open", Path: name, Err: os.ErrNotExist}
+	}
+	if to, err := os.Readlink(path); err == nil {
+		return s.readFile(to)
+	}
+	return os.ReadFile(path)
+}
+
+func (s *memory) lstat(name string) (os.FileInfo, error) {
+	path, ok := s.locate(name)
+	if !ok {
+		return nil, &os.PathError{Op: "lstat", Path: name, Err: os.ErrNotExist}
+	}
+	return os.Lstat(path)
+}
+
+// locate returns where a file of the place is on this machine.
+func (s *memory) locate(name string) (string, bool) {
 	for _, m := range s.mounts {
 		if rest, ok := strings.CutPrefix(filepath.Clean(name), m.seenAs+"/"); ok {
-			path := filepath.Join(m.folder, rest)
-			if to, err := os.Readlink(path); err == nil {
-				return s.readFile(to)
-			}
-			return os.ReadFile(path)
+			return filepath.Join(m.folder, rest), true
 		}
 	}
-	return nil, &os.PathError{Op: "open", Path: name, Err: os.ErrNotExist}
+	return "", false
 }
 
 func (s *memory) Write(name, content string) error { return write(s.mounts, name, content) }
