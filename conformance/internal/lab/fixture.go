@@ -77,7 +77,13 @@ func (f Fixture) build() (*World, error) {
 		t.Consent(w.App)
 		w.Tenants, w.Accounts = append(w.Tenants, t), append(w.Accounts, w.account(fmt.Sprintf("fabrikam%ddata", i+1), t))
 	}
-	w.Host = cloud.AddHost("host", f.Source, f.Options...).Assign(w.Agent, w.Second, w.System)
+	w.Host = cloud.AddHost("host", f.Source, f.Options...)
+	switch {
+	case f.Source == fakeentra.CloudShell:
+		w.Host.Assign(w.Agent) // stands for the user, of whom there is one
+	case f.Source.HandsOut():
+		w.Host.Assign(w.Agent, w.Second, w.System)
+	}
 	return w, nil
 }
 
