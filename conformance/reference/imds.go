@@ -18,7 +18,7 @@ func (imdsSource) ask(ctx context.Context, m *managedIdentity, resource, _ strin
 	if err := m.selector(q, map[string]string{"client_id": "client_id", "object_id": "object_id", "resource_id": "msi_res_id"}); err != nil {
 		return nil, nil, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, imdsToken+"?"+q.Encode(), nil)
+	req, err := get(ctx, imdsToken, q)
 	if err != nil {
 		return nil, nil, err
 	}

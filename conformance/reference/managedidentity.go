@@ -2,6 +2,7 @@ package reference
 
 import (
 	"context"
+	"crypto/sha1"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,7 +22,8 @@ type managedIdentity struct {
 	http *http.Client
 
 	mu     sync.Mutex
-	cached map[string]identityToken // by resource
+	cached map[string]identityToken              // by resource
+	byPin  map[[sha1.Size]byte]http.RoundTripper // to the server with a certificate
 }
 
 // An identityToken is a token and the time in which it can be used.
@@ -31,7 +33,7 @@ type identityToken struct {
 }
 
 func newManagedIdentity(c *client) *managedIdentity {
-	m := &managedIdentity{client: c, cached: map[string]identityToken{}}
+	m := &managedIdentity{client: c, cached: map[string]identityToken{}, byPin: map[[sha1.Size]byte]http.RoundTripper{}}
 	m.http = &http.Client{Transport: c.http.identity, CheckRedirect: m.redirected}
 	return m
 }
@@ -114,7 +116,11 @@ func (m *managedIdentity) try(ctx context.Context, src source, resource, claims 
 
 // send sends a request to the endpoint, and reads the answer.
 func (m *managedIdentity) send(req *http.Request) (*http.Response, []byte, error) {
-	resp, err := m.http.Do(req)
+	return m.sendBy(m.http, req)
+}
+
+func (m *managedIdentity) sendBy(by *http.Client, req *http.Request) (*http.Response, []byte, error) {
+	resp, err := by.Do(req)
 	if err != nil {
 		return nil, nil, err
 	}

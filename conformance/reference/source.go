@@ -18,8 +18,23 @@ type source interface {
 	retryable(status int) bool
 }
 
-// source tells which kind of host this is, by its variables.
+// source tells which kind of host this is, by its variables. They are read for
+// each request, since App Service changes them. The order is that of MSAL.
 func (m *managedIdentity) source() (source, error) {
+	endpoint, header := m.environ("IDENTITY_ENDPOINT"), m.environ("IDENTITY_HEADER")
+	older, secret := m.environ("MSI_ENDPOINT"), m.environ("MSI_SECRET")
+	switch {
+	case endpoint != "" && header != "" && m.environ("IDENTITY_SERVER_THUMBPRINT") != "":
+		return newServiceFabric(m, endpoint, header)
+	case endpoint != "" && header != "":
+		return appService{endpoint: endpoint, header: header}, nil
+	case older != "" && secret != "":
+		return azureML{endpoint: older, secret: secret}, nil
+	case older != "":
+		return cloudShell{endpoint: older}, nil
+	case endpoint != "" && m.environ("IMDS_ENDPOINT") != "":
+		return arc{endpoint: endpoint}, nil
+	}
 	return imdsSource{}, nil
 }
 
@@ -36,6 +51,20 @@ func (m *managedIdentity) selector(q url.Values, names map[string]string) error 
 	}
 	q.Set(name, m.Identity.Value)
 	return nil
+}
+
+// get makes the request for a token of a source with a query.
+func get(ctx context.Context, endpoint string, parameters url.Values) (*http.Request, error) {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return nil, failed(driver.Misconfig, "the managed identity endpoint of the environment is no URL")
+	}
+	q := u.Query()
+	for name, values := range parameters {
+		q[name] = values
+	}
+	u.RawQuery = q.Encode()
+	return http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 }
 
 // elsewhere is what the sources besides IMDS have in common.

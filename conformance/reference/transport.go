@@ -265,9 +265,3 @@ func (c *client) readFile(name string) ([]byte, error) {
 	}
 	return os.ReadFile(name)
 }
-
-// tokenFile returns the assertion of a pod, which is replaced every hour or so.
-func (c *client) tokenFile() (string, error) {
-	content, err := c.readFile(c.environ("AZURE_FEDERATED_TOKEN_FILE"))
-	return strings.TrimSpace(string(content)), err
-}
