@@ -61,6 +61,7 @@ func imdsRetryChecks() []*Check {
 			Provokes:    "IMDS answers the first request with 429 and a Retry-After five seconds from now.",
 			Passes:      "the next request comes no earlier than 3.9 s after the answer, since dates have no fractions, or there is none",
 			Cost:        Timed, Needs: needsIMDS,
+			Known: []string{"MSAL Go 1.10.1: not met (observed)"},
 			Cases: []Case{{Run: func(s *Session) {
 				s.wantPatience(func() string { return time.Now().Add(5 * time.Second).UTC().Format(http.TimeFormat) }, 3900*time.Millisecond)
 			}}},
@@ -313,7 +314,7 @@ func imdsStorm() *Check {
 		Provokes: "Fifty callers ask for the same token, while IMDS answers 429 for two seconds from the first request on.",
 		Passes:   "there are at most ten requests",
 		Cost:     Timed, Needs: []driver.Capability{driver.IMDS, driver.Concurrency},
-		Known: []string{"MSAL.NET before 4.56.0: not met (its changelog)", "@azure/identity 4.14.1: not met (observed)"},
+		Known: []string{"MSAL.NET before 4.56.0: not met (its changelog)", "MSAL Go 1.10.1: not met (observed)", "@azure/identity 4.14.1: not met (observed)"},
 		Cases: []Case{{Run: func(s *Session) {
 			s.Patience = time.Minute
 			r := s.identityFault(0, until(2*time.Second, imdsError(http.StatusTooManyRequests)))
