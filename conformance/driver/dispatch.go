@@ -133,7 +133,7 @@ func copies(ctx context.Context, r Request, do func(ctx context.Context, i int) 
 		group.Go(func() {
 			ctx, cancel := limited(ctx, r.TokenRequest)
 			defer cancel()
-			got, err := do(ctx, i)
+			got, err := survived(func() (Outcome, error) { return do(ctx, i) })
 			if err != nil {
 				skipped[i], _ = errors.AsType[*Skip](err)
 				got = Outcome{Error: failure(err)}
@@ -155,6 +155,16 @@ func (r *TokenRequest) caller(i int) TokenRequest {
 		own.Tenant, own.Tenants = own.Tenants[i%len(own.Tenants)], nil
 	}
 	return own
+}
+
+// survived makes an error of a panic, so that one check alone sees it.
+func survived(do func() (Outcome, error)) (got Outcome, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &Failure{Kind: Crashed, Message: fmt.Sprintf("panic: %v", p)}
+		}
+	}()
+	return do()
 }
 
 // limited gives a caller its deadline, or the moment when it gives up.

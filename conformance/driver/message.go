@@ -229,6 +229,7 @@ const (
 	Cancelled   Kind = "cancelled"
 	Misconfig   Kind = "config"
 	Protocol    Kind = "protocol" // the other side's answer made no sense
+	Crashed     Kind = "crashed"  // the client panicked, or its like, where it should have failed
 	Other       Kind = "other"
 )
 

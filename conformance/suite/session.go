@@ -334,6 +334,9 @@ func (c *Client) ask(n int, r driver.Request) []Got {
 		if o.Token != "" {
 			s.Secret("a token", o.Token)
 		}
+		if o.Error != nil && o.Error.Kind == driver.Crashed {
+			s.Want("crash", false, "an outcome", "a crash: %q", shorten(o.Error.Message, 300))
+		}
 		out[i] = Got{o, took}
 	}
 	return out
