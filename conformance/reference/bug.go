@@ -65,7 +65,6 @@ type knobs struct {
 	imdsKnobs
 	imdsRetryKnobs
 	sourceKnobs
-	identityTokenKnobs
 	assertionKnobs
 	authorityKnobs
 	cacheKnobs

@@ -12,7 +12,7 @@ import (
 type imdsRetryKnobs struct {
 	Delay     func(n, status int, h http.Header, now time.Time) (time.Duration, bool) // in place of the right one
 	Retryable func(status int) bool                                                   // in place of the source's
-	Vague     bool                                                                    // an error does not say what the endpoint answered
+	Vague     bool                                                                    // an error of the server is not told
 	Stampede  chan struct{}                                                           // nobody waits for others any more once it is closed
 }
 

@@ -89,7 +89,7 @@ func (m *managedIdentity) fetch(ctx context.Context, resource, claims string) (i
 		status, header := 0, http.Header{}
 		if err == nil {
 			status, header = resp.StatusCode, resp.Header
-			if err = refusal(resp, body); m.Vague {
+			if err = refusal(resp, body); m.Vague && status >= 500 {
 				err = failed(driver.Auth, "there is no token")
 			}
 		}
