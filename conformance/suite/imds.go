@@ -169,9 +169,7 @@ func (s *Session) requestsForIdentity() []*lab.Exchange {
 // identityRequests is requestsForIdentity of a case that is about them.
 func (s *Session) identityRequests() []*lab.Exchange {
 	seen := s.requestsForIdentity()
-	if len(seen) == 0 {
-		s.unarmed = append(s.unarmed, "request for a token of the managed identity")
-	}
+	s.Proven(len(seen) > 0, "request for a token of the managed identity")
 	return seen
 }
 
