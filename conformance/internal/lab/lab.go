@@ -128,7 +128,7 @@ func (l *Lab) meant(door string, r *http.Request) *url.URL {
 		return &u
 	}
 	scheme := "http"
-	if door == "https" {
+	if door == "https" || door == "endpoint" && l.Pinned() {
 		scheme = "https"
 	}
 	u := *r.URL
@@ -241,7 +241,7 @@ func (l *Lab) Pinned() bool { return l.Host.Source() == fakeentra.ServiceFabric 
 func (l *Lab) At(f *Front, more []string) []string {
 	all := slices.Clone(l.Host.Variables())
 	if l.Pinned() {
-		all = append(all, "IDENTITY_SERVER_THUMBPRINT="+f.Thumbprint())
+		all = append(all, "IDENTITY_SERVER_THUMBPRINT="+l.thumbprint(f))
 	}
 	return append(all, more...)
 }

@@ -3,6 +3,10 @@ package lab
 import (
 	"encoding/json"
 	"fmt"
+	"time"
+
+	"github.com/fakeentra/fakeentra"
+	"github.com/fakeentra/fakeentra/emulator/directory"
 )
 
 // Reissue returns an act that gives the usual answer with a token of its own. Left
@@ -19,4 +23,10 @@ func (l *Lab) Reissue() Act {
 		claims["uti"] = fmt.Sprintf("reissued-%d", l.issued.Add(1))
 		a.Body = edited(a.Body, map[string]any{"access_token": l.Tenant.Sign(claims)})
 	})
+}
+
+// Assertion returns a token of a managed identity for the token exchange, which no
+// endpoint handed out.
+func (l *Lab) Assertion(m *fakeentra.ManagedIdentity, life time.Duration) string {
+	return l.Forge(map[string]any{"aud": string(directory.TokenExchangeApp), "sub": string(m.ObjectID), "oid": string(m.ObjectID), "azp": string(m.ClientID), "xms_mirid": string(m.ResourceID)}, life)
 }

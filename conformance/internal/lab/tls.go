@@ -23,6 +23,7 @@ type profiles struct {
 	mu     sync.Mutex
 	byName map[string]Profile
 	pinned *Profile // of the endpoint at Service Fabric
+	form   func(thumbprint string) string
 }
 
 // SetTLS has a host do TLS in its own way; name is its name, or empty for all
@@ -42,6 +43,24 @@ func (l *Lab) UnpinEndpoint() {
 	l.profiles.mu.Lock()
 	defer l.profiles.mu.Unlock()
 	l.profiles.pinned = &Profile{Name: "localhost"}
+}
+
+// ShowThumbprint has the environment at Service Fabric show the thumbprint of the
+// endpoint in another form. It is called before a client is started.
+func (l *Lab) ShowThumbprint(form func(thumbprint string) string) {
+	l.profiles.mu.Lock()
+	defer l.profiles.mu.Unlock()
+	l.profiles.form = form
+}
+
+// thumbprint is what the environment shows.
+func (l *Lab) thumbprint(f *Front) string {
+	l.profiles.mu.Lock()
+	defer l.profiles.mu.Unlock()
+	if l.profiles.form != nil {
+		return l.profiles.form(f.Thumbprint())
+	}
+	return f.Thumbprint()
 }
 
 func (p *profiles) of(name string) Profile {
