@@ -43,11 +43,7 @@ func (a arc) ask(ctx context.Context, m *managedIdentity, resource, _ string) (*
 	if err != nil || resp.StatusCode != http.StatusUnauthorized {
 		return resp, body, err
 	}
-	path, err := keyFile(resp.Header)
-	if err != nil {
-		return nil, nil, err
-	}
-	key, err := m.arcKey(path)
+	key, err := m.arcKey(resp.Header)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -72,12 +68,22 @@ func keyFile(h http.Header) (string, error) {
 // maxKey is the longest key that is sent anywhere.
 const maxKey = 4096
 
-// arcKey reads a key. Only the agent can put a file where one is accepted, so that
-// nobody else who answers at the endpoint gets to see what other files contain.
-func (m *managedIdentity) arcKey(path string) (string, error) {
+// arcKey reads the key that a challenge asks for. Only the agent can put a file
+// where one is accepted, so that nobody else who answers at the endpoint gets to
+// see what other files contain.
+func (m *managedIdentity) arcKey(h http.Header) (string, error) {
+	path, err := keyFile(h)
+	if err != nil {
+		if m.EmptyKey {
+			return "", nil
+		}
+		return "", err
+	}
+	folder := m.agentFolder()
+	inside := filepath.Clean(path) == path && filepath.Dir(path) == folder || m.LooseFolder && strings.HasPrefix(path, folder)
 	switch {
-	case filepath.Clean(path) != path || filepath.Dir(path) != m.agentFolder():
-		return "", failed(driver.Auth, "the key file of Azure Arc is not in %s, where the agent puts it", m.agentFolder())
+	case !inside:
+		return "", failed(driver.Auth, "the key file of Azure Arc is not in %s, where the agent puts it", folder)
 	case filepath.Ext(path) != ".key":
 		return "", failed(driver.Auth, "the key file of Azure Arc does not end in .key")
 	}
@@ -85,6 +91,7 @@ func (m *managedIdentity) arcKey(path string) (string, error) {
 	switch {
 	case err != nil:
 		return "", failed(driver.Auth, "the key file of Azure Arc cannot be read: %v", err)
+	case m.accepts(info):
 	case !info.Mode().IsRegular():
 		return "", failed(driver.Auth, "the key file of Azure Arc is no ordinary file")
 	case info.Size() > maxKey:
@@ -116,7 +123,7 @@ func (c *client) lstat(name string) (fs.FileInfo, error) {
 // of before 2026 do not know about selectors, and answer with another identity's.
 func (m *managedIdentity) confirmed(body []byte, names map[string]string) error {
 	name := names[m.Identity.Kind]
-	if name == "" {
+	if name == "" || m.Unconfirmed {
 		return nil
 	}
 	var answer map[string]any

@@ -17,7 +17,7 @@ type cloudShell struct {
 // ask implements [source].
 func (s cloudShell) ask(ctx context.Context, m *managedIdentity, resource, _ string) (*http.Response, []byte, error) {
 	form := url.Values{"resource": {resource}}
-	if err := m.selector(form, nil); err != nil {
+	if err := m.overlooks("cloudshell", m.selector(form, nil)); err != nil {
 		return nil, nil, err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.endpoint, strings.NewReader(form.Encode()))

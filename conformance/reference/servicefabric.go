@@ -3,7 +3,6 @@ package reference
 import (
 	"context"
 	"crypto/sha1"
-	"crypto/subtle"
 	"crypto/tls"
 	"encoding/hex"
 	"errors"
@@ -30,26 +29,24 @@ func newServiceFabric(m *managedIdentity, endpoint, header string) (source, erro
 	if err != nil || u.Scheme != "https" || u.Host == "" {
 		return nil, failed(driver.Misconfig, "the managed identity endpoint of Service Fabric is no https URL")
 	}
-	pin, err := thumbprint(m.environ("IDENTITY_SERVER_THUMBPRINT"))
-	if err != nil {
-		return nil, err
+	text := m.environ("IDENTITY_SERVER_THUMBPRINT")
+	pin, ok := thumbprint(text)
+	if !ok || m.unusable(text) {
+		return nil, failed(driver.Misconfig, "IDENTITY_SERVER_THUMBPRINT is no SHA-1 of a certificate")
 	}
 	return serviceFabric{endpoint: endpoint, header: header, http: &http.Client{Transport: m.pinned(pin), CheckRedirect: m.redirected}}, nil
 }
 
 // thumbprint reads the SHA-1 of a certificate, as people copy it.
-func thumbprint(text string) ([sha1.Size]byte, error) {
-	var pin [sha1.Size]byte
+func thumbprint(text string) (pin [sha1.Size]byte, ok bool) {
 	raw, err := hex.DecodeString(strings.Map(func(r rune) rune {
 		if r == ':' || unicode.IsSpace(r) {
 			return -1
 		}
 		return r
 	}, text))
-	if err != nil || copy(pin[:], raw) != sha1.Size || len(raw) != sha1.Size {
-		return pin, failed(driver.Misconfig, "IDENTITY_SERVER_THUMBPRINT is no SHA-1 of a certificate")
-	}
-	return pin, nil
+	copy(pin[:], raw)
+	return pin, err == nil && len(raw) == sha1.Size
 }
 
 // pinned returns the transport to the server with a certificate, and to no other,
@@ -67,10 +64,10 @@ func (m *managedIdentity) pinned(pin [sha1.Size]byte) http.RoundTripper {
 	}
 	config.InsecureSkipVerify = true // VerifyConnection is stricter
 	config.VerifyConnection = func(state tls.ConnectionState) error {
-		if sum := sha1.Sum(state.PeerCertificates[0].Raw); subtle.ConstantTimeCompare(sum[:], pin[:]) != 1 {
-			return errPin
+		if sha1.Sum(state.PeerCertificates[0].Raw) == pin || m.TrustChain && vouchedFor(state, config.RootCAs) {
+			return nil
 		}
-		return nil
+		return errPin
 	}
 	t.TLSClientConfig = config
 	m.byPin[pin] = m.layers(toIdentity, t)
@@ -83,7 +80,7 @@ var errPin = errors.New("tls: the certificate of the managed identity endpoint h
 // cluster.
 func (f serviceFabric) ask(ctx context.Context, m *managedIdentity, resource, _ string) (*http.Response, []byte, error) {
 	q := url.Values{"api-version": {"2019-07-01-preview"}, "resource": {resource}}
-	if err := m.selector(q, nil); err != nil {
+	if err := m.overlooks("servicefabric", m.selector(q, nil)); err != nil {
 		return nil, nil, err
 	}
 	req, err := get(ctx, f.endpoint, q)

@@ -23,7 +23,10 @@ type source interface {
 func (m *managedIdentity) source() (source, error) {
 	endpoint, header := m.environ("IDENTITY_ENDPOINT"), m.environ("IDENTITY_HEADER")
 	older, secret := m.environ("MSI_ENDPOINT"), m.environ("MSI_SECRET")
+	onArc := endpoint != "" && header == "" && m.environ("IMDS_ENDPOINT") != ""
 	switch {
+	case onArc && m.ArcFirst:
+		return arc{endpoint: endpoint}, nil
 	case endpoint != "" && header != "" && m.environ("IDENTITY_SERVER_THUMBPRINT") != "":
 		return newServiceFabric(m, endpoint, header)
 	case endpoint != "" && header != "":
@@ -32,7 +35,7 @@ func (m *managedIdentity) source() (source, error) {
 		return azureML{endpoint: older, secret: secret}, nil
 	case older != "":
 		return cloudShell{endpoint: older}, nil
-	case endpoint != "" && m.environ("IMDS_ENDPOINT") != "":
+	case onArc:
 		return arc{endpoint: endpoint}, nil
 	}
 	return imdsSource{}, nil

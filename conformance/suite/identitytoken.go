@@ -122,10 +122,9 @@ const otherScope = "https://vault.azure.net/.default"
 // did not issue, which lives for as long as it says.
 func (s *Session) identityAnswer(life time.Duration) *lab.Answer {
 	m := s.Agent
-	token := s.Forge(map[string]any{"aud": s.Config.Audience, "sub": string(m.ObjectID), "oid": string(m.ObjectID), "appid": string(m.ClientID)}, life)
 	ends := time.Now().Add(life).Unix()
 	return lab.JSON(http.StatusOK, map[string]any{
-		"access_token": token, "client_id": string(m.ClientID), "expires_in": strconv.Itoa(int(life.Seconds())), "expires_on": strconv.FormatInt(ends, 10),
+		"access_token": s.Assertion(m, life), "client_id": string(m.ClientID), "expires_in": strconv.Itoa(int(life.Seconds())), "expires_on": strconv.FormatInt(ends, 10),
 		"not_before": strconv.FormatInt(ends-86700, 10), "resource": s.Config.Audience, "token_type": "Bearer",
 	})
 }
