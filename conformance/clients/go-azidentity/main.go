@@ -37,7 +37,7 @@ func (sdk) Hello() driver.Hello {
 			driver.IMDS, driver.AppService, driver.Arc, driver.ServiceFabric, driver.CloudShell, driver.AzureML, driver.TokenFile,
 			driver.IdentityClientID, driver.IdentityObjectID, driver.IdentityResourceID, driver.IdentitySystem,
 			driver.Tenants, driver.Claims, driver.CAE, driver.Blob, driver.Cancel, driver.Timeout, driver.VerboseLog, driver.MIToken,
-			driver.SetEnv, driver.Concurrency,
+			driver.SetEnv, driver.Concurrency, driver.Correlation,
 		},
 	}
 	if build, ok := debug.ReadBuildInfo(); ok {
@@ -118,6 +118,9 @@ func (c *client) assertion() (func(context.Context) (string, error), error) {
 }
 
 func (c *client) Token(ctx context.Context, r driver.TokenRequest) (driver.Outcome, error) {
+	if r.CorrelationID != "" {
+		ctx = policy.WithHTTPHeader(ctx, http.Header{"Client-Request-Id": {r.CorrelationID}})
+	}
 	return got(c.app.GetToken(ctx, policy.TokenRequestOptions{Scopes: r.Scopes, TenantID: r.Tenant, Claims: r.Claims, EnableCAE: r.CAE || c.CAE}))
 }
 
