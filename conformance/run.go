@@ -36,11 +36,11 @@ func Without(patterns ...string) Option {
 // Strict makes a test fail where the client does not do what it only should.
 func Strict() Option { return func(o *options) { o.strict = true } }
 
-// RealTime lets time pass as it does. Without it, checks run in a bubble of package
-// [testing/synctest], in which waiting takes no time, but for those that have
-// several callers at once: clients may hold a mutex meanwhile, which stops a
-// bubble's clock. A client that uses goroutines or channels from outside of the
-// bubble, such as those of a package variable, cannot run there.
+// RealTime lets time pass as it does. Without it, each check runs in a bubble of
+// package [testing/synctest], in which waiting takes no time: a client that uses
+// goroutines or channels from outside of it, such as those of a package variable,
+// cannot run there. Checks with several callers at once always take real time,
+// since a bubble does not see that callers wait who wait at a mutex.
 func RealTime() Option { return func(o *options) { o.realTime = true } }
 
 // Expect says that a client is known not to meet a check, and why. The test then
@@ -94,7 +94,7 @@ func Run(t *testing.T, d driver.Driver, opts ...Option) {
 				}
 				got = report.Results[0]
 			}
-			if o.realTime || together(c) {
+			if o.realTime || c.Uses(driver.Concurrency) {
 				run(t)
 			} else {
 				synctest.Test(t, run)
@@ -102,12 +102,6 @@ func Run(t *testing.T, d driver.Driver, opts ...Option) {
 			o.conclude(t, c, got)
 		})
 	}
-}
-
-// together reports whether a check has several callers at once.
-func together(c *suite.Check) bool {
-	return slices.Contains(c.Needs, driver.Concurrency) ||
-		slices.ContainsFunc(c.Cases, func(k suite.Case) bool { return slices.Contains(k.Needs, driver.Concurrency) })
 }
 
 // conclude turns a verdict into the end of a test.

@@ -76,6 +76,12 @@ func (c *Check) Area() string {
 // Has reports whether the check has a tag.
 func (c *Check) Has(tag string) bool { return slices.Contains(c.Tags, tag) }
 
+// Uses reports whether the check, or one of its cases, needs a capability.
+func (c *Check) Uses(capability driver.Capability) bool {
+	return slices.Contains(c.Needs, capability) ||
+		slices.ContainsFunc(c.Cases, func(k Case) bool { return slices.Contains(k.Needs, capability) })
+}
+
 // needs returns what a driver has to be capable of for a case.
 func (c *Check) needs(k Case) []driver.Capability { return slices.Concat(c.Needs, k.Needs) }
 
