@@ -2,6 +2,8 @@ package reference
 
 import (
 	"context"
+	"encoding/json"
+	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -58,9 +60,10 @@ type middleware func(next http.RoundTripper) http.RoundTripper
 
 // knobs change what the client does. The zero value is right.
 type knobs struct {
-	wire   map[destination][]middleware // next to the network
-	client *client                      // the one that they change, for middlewares; set when it is opened
-	asked  []func(*client, asker) asker // next to the caller
+	wire          map[destination][]middleware                          // next to the network
+	client        *client                                               // the one that they change, for middlewares; set when it is opened
+	asked         []func(*client, asker) asker                          // next to the caller
+	identityAsked []func(*managedIdentity, identityAsker) identityAsker // between the two clients
 
 	imdsKnobs
 	imdsRetryKnobs
@@ -114,6 +117,40 @@ type asker func(context.Context, driver.TokenRequest) (driver.Outcome, error)
 
 // onAsk adds something between callers and a client. It is called for each client.
 func (k *knobs) onAsk(m func(*client, asker) asker) { k.asked = append(k.asked, m) }
+
+// An identityAsker is what hands out the tokens of the managed identity.
+type identityAsker func(ctx context.Context, resource, claims string) (identityToken, error)
+
+// onIdentity adds something between the application's client and that of the
+// managed identity. It is called for each client.
+func (k *knobs) onIdentity(m func(*managedIdentity, identityAsker) identityAsker) {
+	k.identityAsked = append(k.identityAsked, m)
+}
+
+// answer changes the members of answers that are JSON before the client sees them.
+func (k *knobs) answer(to destination, change func(r *http.Request, members map[string]any)) {
+	k.onWire(to, func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			resp, err := next.RoundTrip(r)
+			if err != nil {
+				return nil, err
+			}
+			defer func() { _ = resp.Body.Close() }()
+			body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+			if err != nil {
+				return nil, err
+			}
+			var members map[string]any
+			if json.Unmarshal(body, &members) == nil {
+				change(r, members)
+				if body, err = json.Marshal(members); err != nil {
+					return nil, err
+				}
+			}
+			return with(resp, body), nil
+		})
+	})
+}
 
 // roundTripper is a function that does requests.
 type roundTripper func(*http.Request) (*http.Response, error)

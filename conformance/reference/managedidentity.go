@@ -19,11 +19,34 @@ import (
 // configured with.
 type managedIdentity struct {
 	*client
-	http *http.Client
+	http  *http.Client
+	cache *identityCache
+	ask   identityAsker // what token does
 
+	pinning sync.Mutex
+	byPin   map[[sha1.Size]byte]http.RoundTripper // to the server with a certificate
+}
+
+// An identityCache is a cache of the tokens of managed identities, by resource.
+type identityCache struct {
 	mu     sync.Mutex
-	cached map[string]identityToken              // by resource
-	byPin  map[[sha1.Size]byte]http.RoundTripper // to the server with a certificate
+	tokens map[string]identityToken
+}
+
+func (c *identityCache) get(key string) (identityToken, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t, ok := c.tokens[key]
+	return t, ok
+}
+
+func (c *identityCache) put(key string, t identityToken) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.tokens == nil {
+		c.tokens = map[string]identityToken{}
+	}
+	c.tokens[key] = t
 }
 
 // An identityToken is a token and the time in which it can be used.
@@ -33,8 +56,12 @@ type identityToken struct {
 }
 
 func newManagedIdentity(c *client) *managedIdentity {
-	m := &managedIdentity{client: c, cached: map[string]identityToken{}, byPin: map[[sha1.Size]byte]http.RoundTripper{}}
+	m := &managedIdentity{client: c, cache: &identityCache{}, byPin: map[[sha1.Size]byte]http.RoundTripper{}}
 	m.http = &http.Client{Transport: c.http.identity, CheckRedirect: m.redirected}
+	m.ask = m.acquire
+	for _, layer := range c.identityAsked {
+		m.ask = layer(m, m.ask)
+	}
 	return m
 }
 
@@ -48,6 +75,11 @@ func (m *managedIdentity) redirected(_ *http.Request, via []*http.Request) error
 
 // token returns a token for a resource. A claims challenge makes it a new one.
 func (m *managedIdentity) token(ctx context.Context, resource, claims string) (identityToken, error) {
+	return m.ask(ctx, resource, claims)
+}
+
+// acquire returns a token from the cache, or fetches it.
+func (m *managedIdentity) acquire(ctx context.Context, resource, claims string) (identityToken, error) {
 	resource = strings.TrimSuffix(resource, "/.default")
 	if m.KeepIdentity && m.Source == "imds" {
 		claims = ""
@@ -57,9 +89,7 @@ func (m *managedIdentity) token(ctx context.Context, resource, claims string) (i
 		return identityToken{}, err
 	}
 	defer unlock()
-	m.mu.Lock()
-	t, ok := m.cached[resource]
-	m.mu.Unlock()
+	t, ok := m.cache.get(resource)
 	if ok && claims == "" && (time.Now().Before(t.refresh) || m.UnsignedTimes && endless(t)) && !m.NoIdentityCache {
 		return t, nil
 	}
@@ -67,9 +97,7 @@ func (m *managedIdentity) token(ctx context.Context, resource, claims string) (i
 	if err != nil {
 		return identityToken{}, err
 	}
-	m.mu.Lock()
-	m.cached[resource] = t
-	m.mu.Unlock()
+	m.cache.put(resource, t)
 	return t, nil
 }
 

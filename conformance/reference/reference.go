@@ -58,8 +58,8 @@ func (r reference) Open(c driver.Config) (driver.Client, error) {
 	}
 	client.http = newTransports(client)
 	client.ask = client.acquire
-	for _, m := range k.asked {
-		client.ask = m(client, client.ask)
+	for _, layer := range k.asked {
+		client.ask = layer(client, client.ask)
 	}
 	client.identity = newManagedIdentity(client)
 	return client, nil
@@ -86,8 +86,12 @@ type appKey struct {
 
 // lock waits for its turn at something that one caller does at a time.
 func (c *client) lock(ctx context.Context, key string) (unlock func(), err error) {
-	if c.NoSingleFlight {
+	var enough <-chan time.Time
+	switch {
+	case c.NoSingleFlight:
 		return func() {}, nil
+	case c.Hasty > 0 && !strings.HasPrefix(key, "identity "):
+		enough = time.After(c.Hasty)
 	}
 	c.mu.Lock()
 	l := c.locks[key]
@@ -100,6 +104,8 @@ func (c *client) lock(ctx context.Context, key string) (unlock func(), err error
 	case l <- struct{}{}:
 		return func() { <-l }, nil
 	case <-c.Stampede: // never, in the right client
+		return func() {}, nil
+	case <-enough: // nor this
 		return func() {}, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
@@ -133,7 +139,7 @@ func (c *client) acquire(ctx context.Context, r driver.TokenRequest) (driver.Out
 	c.mu.Lock()
 	before := c.last[key]
 	c.mu.Unlock()
-	e := &exchange{claims: r.Claims, correlation: r.CorrelationID, spare: r.Claims == "" && usable(before)}
+	e := &exchange{claims: r.Claims, correlation: r.CorrelationID, scope: r.Scopes[0], spare: r.Claims == "" && usable(before)}
 	ctx = context.WithValue(ctx, exchangeKey{}, e)
 	if c.EagerAssertion {
 		if e.assertion, err = c.assertion(ctx, confidential.AssertionRequestOptions{}); err != nil {
@@ -169,6 +175,7 @@ func usable(o driver.Outcome) bool {
 type exchange struct {
 	claims      string // the claims challenge that it answers
 	correlation string // the caller's name for it
+	scope       string // what the token is for
 	spare       bool   // there is a token to return if this fails: nothing is tried twice
 	assertion   string // that was got before, by a client that does
 }

@@ -52,8 +52,8 @@ func thumbprint(text string) (pin [sha1.Size]byte, ok bool) {
 // pinned returns the transport to the server with a certificate, and to no other,
 // whoever vouches for it. The handshake fails before the secret is sent.
 func (m *managedIdentity) pinned(pin [sha1.Size]byte) http.RoundTripper {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	m.pinning.Lock()
+	defer m.pinning.Unlock()
 	if t, ok := m.byPin[pin]; ok {
 		return t
 	}
