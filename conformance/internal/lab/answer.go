@@ -25,8 +25,11 @@ type Answer struct {
 
 	Hang   bool // never answer
 	Hangup bool // close the connection without an answer
-	Reset  bool // break it with a TCP reset
+	Reset  bool // break it with a TCP reset; within the body, if Broken
 }
+
+// silent reports whether nothing is sent.
+func (a *Answer) silent() bool { return a.Hang || a.Hangup || a.Reset && !a.Broken }
 
 // JSON returns an answer with a value as its body.
 func JSON(status int, value any) *Answer {
@@ -106,7 +109,7 @@ func (a *Answer) write(ctx context.Context, w http.ResponseWriter, sent func(int
 	case a.Hang:
 		<-ctx.Done()
 		return false
-	case a.Hangup, a.Reset:
+	case a.silent():
 		disconnect(w, a.Reset)
 		return false
 	}
@@ -127,7 +130,7 @@ func (a *Answer) write(ctx context.Context, w http.ResponseWriter, sent func(int
 	}
 	if a.Broken {
 		flush(w)
-		disconnect(w, false)
+		disconnect(w, a.Reset)
 		return false
 	}
 	return true

@@ -107,14 +107,14 @@ func (l *Lab) serve(door string, w http.ResponseWriter, r *http.Request) {
 
 // record notes an answer before it goes out, so that a client cannot be ahead.
 func (l *Lab) record(x *Exchange, rule *Rule, a *Answer) {
-	if !a.Hang && !a.Hangup && !a.Reset {
+	if !a.silent() {
 		l.secrets.find(x, a.Body)
 	}
 	l.tape.update(func() {
 		if rule != nil {
 			x.Fault = rule.Name
 		}
-		if a.Hang || a.Hangup || a.Reset {
+		if a.silent() {
 			return
 		}
 		x.Status, x.Reply, x.Answer = a.Status, a.Header, a.Body[:min(len(a.Body), maxKept)]
