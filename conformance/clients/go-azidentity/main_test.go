@@ -7,5 +7,7 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	conformance.Run(t, sdk{})
+	conformance.Run(t, sdk{},
+		conformance.Expect("ERR-10", "MSAL Go does not look at token_type"),
+	)
 }
