@@ -110,6 +110,10 @@ func cacheBugs() []*Bug {
 			},
 		},
 		{
+			Check: "CAC-14", What: "returns its last token when the token endpoint is unavailable, however long ago it ended",
+			Break: func(k *knobs) { k.onAsk(falling) },
+		},
+		{
 			Check: "CAC-15", What: "asks for the token of the managed identity a second time when the first does not live long",
 			Break: func(k *knobs) { k.onIdentity(askingTwice) },
 		},
@@ -269,6 +273,21 @@ func losing(c *client, next asker) asker {
 			c.forget()
 		}
 		return got, nil
+	}
+}
+
+// falling returns the last token in an outage.
+func falling(_ *client, next asker) asker {
+	var last sync.Map
+	return func(ctx context.Context, r driver.TokenRequest) (driver.Outcome, error) {
+		key := fmt.Sprint(r.Tenant, r.Scopes, r.CAE)
+		got, err := next(ctx, r)
+		if err == nil {
+			last.Store(key, got)
+		} else if before, ok := last.Load(key); ok && strings.Contains(err.Error(), "temporarily_unavailable") {
+			return before.(driver.Outcome), nil
+		}
+		return got, err
 	}
 }
 

@@ -40,7 +40,7 @@ func (c *client) check() error {
 		return nil
 	}
 	for what, value := range map[string]string{"tenant": c.Tenant, "client ID of the application": c.AppClientID, "audience": c.Audience} {
-		if value == "" {
+		if value == "" && (what != "audience" || !c.AnyAudience) {
 			return failed(driver.Misconfig, "the %s is empty", what)
 		}
 	}

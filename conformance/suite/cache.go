@@ -34,7 +34,7 @@ func (s *Session) issued(op lab.Op) int {
 // between two bounds.
 func (s *Session) wantIssued(name string, op lab.Op, least, most int) bool {
 	n := s.issued(op)
-	return s.Want(name, n >= least && n <= most, counted(least, most)+" tokens handed out for "+string(op), "%d", n)
+	return s.Want(name, n >= least && n <= most, "tokens handed out for "+string(op)+": "+counted(least, most), "%d", n)
 }
 
 func counted(least, most int) string {
