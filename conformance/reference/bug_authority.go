@@ -122,7 +122,7 @@ func authorityBugs() []*Bug {
 		},
 		{
 			Check: "AUT-12", What: "fails when two tenants are used for the first time at once",
-			Break: func(k *knobs) { k.onWire(toAuthority, oneAtATime()) },
+			Break: func(k *knobs) { k.onWire(toAuthority, oneTenantAtATime()) },
 		},
 	}
 }
@@ -203,8 +203,8 @@ func (k *knobs) validating(next http.RoundTripper) http.RoundTripper {
 	})
 }
 
-// oneAtATime fails requests while another one for another tenant is answered.
-func oneAtATime() middleware {
+// oneTenantAtATime fails requests while another one for another tenant is answered.
+func oneTenantAtATime() middleware {
 	return func(next http.RoundTripper) http.RoundTripper {
 		var mu sync.Mutex
 		return roundTripper(func(r *http.Request) (*http.Response, error) {

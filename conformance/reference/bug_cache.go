@@ -30,7 +30,7 @@ func cacheBugs() []*Bug {
 		},
 		{
 			Check: "CAC-02", What: "has room for the token of one resource",
-			Break: func(k *knobs) { k.onAsk(oneAtATime) },
+			Break: func(k *knobs) { k.onAsk(oneResource) },
 		},
 		{
 			Check: "CAC-03", What: "keeps the token of its own tenant at hand once it was used twice, and returns it for every tenant",
@@ -127,7 +127,7 @@ func cacheBugs() []*Bug {
 		},
 		{
 			Check: "CAC-18", What: "looks up the tenant's keys when a token is signed with a new one",
-			Break: func(k *knobs) { k.onWire(toToken, verifying) },
+			Break: func(k *knobs) { k.onWire(toToken, lookingUpKeys) },
 		},
 	}
 }
@@ -144,8 +144,8 @@ func renewing(c *client, next asker) asker {
 	}
 }
 
-// oneAtATime forgets what it has for another resource.
-func oneAtATime(c *client, next asker) asker {
+// oneResource forgets what it has for another resource.
+func oneResource(c *client, next asker) asker {
 	var last atomic.Value
 	return func(ctx context.Context, r driver.TokenRequest) (driver.Outcome, error) {
 		if before := last.Swap(r.Scopes[0]); before != nil && before != r.Scopes[0] {

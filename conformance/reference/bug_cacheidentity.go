@@ -84,12 +84,12 @@ func stubborn(next http.RoundTripper) http.RoundTripper {
 		if err := pause(r.Context(), 2*time.Second); err != nil {
 			return nil, err
 		}
-		return next.RoundTrip(repeated(r))
+		return next.RoundTrip(resent(r))
 	})
 }
 
-// repeated returns a request that can be sent once more.
-func repeated(r *http.Request) *http.Request {
+// resent returns a request that can be sent once more.
+func resent(r *http.Request) *http.Request {
 	same := r.Clone(r.Context())
 	same.Body = io.NopCloser(strings.NewReader(sent(r)))
 	return same
@@ -108,8 +108,8 @@ func sent(r *http.Request) string {
 	return string(text)
 }
 
-// verifying looks up the keys of a tenant when it sees one that it does not know.
-func verifying(next http.RoundTripper) http.RoundTripper {
+// lookingUpKeys looks up the keys of a tenant when it sees one that it does not know.
+func lookingUpKeys(next http.RoundTripper) http.RoundTripper {
 	var mu sync.Mutex
 	var known string
 	return roundTripper(func(r *http.Request) (*http.Response, error) {

@@ -223,7 +223,7 @@ func insisting(times int, wait time.Duration, text string) middleware {
 				if err := pause(r.Context(), wait); err != nil {
 					return nil, err
 				}
-				resp, err = next.RoundTrip(repeated(r))
+				resp, err = next.RoundTrip(resent(r))
 			}
 			return resp, err
 		})

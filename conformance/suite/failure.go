@@ -154,8 +154,8 @@ func refusalChecks() []*Check {
 				"@azure/msal-node 7.2.1: not met, token_parsing_error (observed)",
 			},
 			Cases: []Case{
-				unreadable(http.StatusBadGateway, "text/html", "<html><head><title>Bad gateway</title></head><body>Our services are not available right now.</body></html>"),
-				unreadable(http.StatusInternalServerError, "text/plain", ""),
+				withoutJSON(http.StatusBadGateway, "text/html", "<html><head><title>Bad gateway</title></head><body>Our services are not available right now.</body></html>"),
+				withoutJSON(http.StatusInternalServerError, "text/plain", ""),
 			},
 		},
 		{
@@ -222,8 +222,8 @@ func final(oauth string, status, code int, text string) Case {
 	}}
 }
 
-// unreadable is a case in which the token endpoint answers with what is no JSON.
-func unreadable(code int, contentType, body string) Case {
+// withoutJSON is a case in which the token endpoint answers with what is no JSON.
+func withoutJSON(code int, contentType, body string) Case {
 	return Case{Name: status(code), Run: func(s *Session) {
 		s.Patience = 40 * time.Second // for those that try again
 		r := s.Fault(lab.Token, 0, lab.Always(lab.Text(code, contentType, body)))

@@ -15,9 +15,6 @@ import (
 	"github.com/fakeentra/fakeentra/conformance/internal/stage"
 )
 
-// vaultScope is for checks that need a token which the client does not have yet.
-const vaultScope = "https://vault.azure.net/.default"
-
 // networkChecks are about networks and TLS (NET).
 func networkChecks() []*Check { return slices.Concat(certificateChecks(), wireChecks()) }
 
