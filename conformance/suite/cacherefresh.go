@@ -164,7 +164,7 @@ func cacheRefreshChecks() []*Check {
 			Needs:       []driver.Capability{driver.IMDS},
 			Known:       []string{"msal4j before 1.16.1, msal-node before 2.1.0: refresh_in not heeded (release notes)"},
 			Cases: []Case{
-				{Run: func(s *Session) { ahead(s, driver.TokenRequest{}) }},
+				{Name: "as usual", Run: func(s *Session) { ahead(s, driver.TokenRequest{}) }},
 				{Name: "continuous access evaluation", Needs: []driver.Capability{driver.CAE}, Run: func(s *Session) { ahead(s, driver.TokenRequest{CAE: true}) }},
 			},
 		},
