@@ -60,7 +60,7 @@ func report(w io.Writer, cmd *cobra.Command, err error) int {
 	}
 	f := explain(err)
 	complain(w, f)
-	if cmd.Name() == "run" && f.code <= exitUsage {
+	if cmd.CommandPath() == "fakeentra run" && f.code <= exitUsage {
 		return exitRun
 	}
 	return f.code

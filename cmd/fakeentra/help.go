@@ -26,7 +26,7 @@ func helpCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			topic, rest, err := cmd.Root().Find(args)
 			if err != nil || len(rest) > 0 {
-				return unknownCommand(cmd, strings.Join(args, " "))
+				return unknownCommand(cmd.Root(), strings.Join(args, " "))
 			}
 			topic.InitDefaultHelpFlag()
 			return topic.Help()
@@ -49,7 +49,7 @@ func commandNames(root *cobra.Command) []string {
 func help(cmd *cobra.Command) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Example:\n%s\n\n%s\n\nUsage:\n  %s\n", cmd.Example, cmd.Long, cmd.UseLine())
-	if !cmd.HasParent() {
+	if cmd.HasAvailableSubCommands() {
 		b.WriteString("\nCommands:\n")
 		for _, c := range cmd.Commands() {
 			if c.IsAvailableCommand() || c.Name() == "help" {

@@ -168,11 +168,19 @@ func only(ts *testscript.TestScript, neg bool, args []string) {
 const deadline = 30 * time.Second
 
 func TestUsageIsWhatTheProgramPrints(t *testing.T) {
-	names := append([]string{""}, commandNames(rootCommand())...)
+	names := []string{""}
+	for _, name := range commandNames(rootCommand()) {
+		names = append(names, name)
+		if cmd, _, err := rootCommand().Find([]string{name}); err == nil {
+			for _, nested := range commandNames(cmd) {
+				names = append(names, name+" "+nested)
+			}
+		}
+	}
 	names = append(names, "help")
 	var all strings.Builder
 	for _, name := range names {
-		args := slices.DeleteFunc([]string{name, "--help"}, func(s string) bool { return s == "" })
+		args := append(strings.Fields(name), "--help")
 		out, err := exec.Command("fakeentra", args...).Output()
 		if err != nil {
 			t.Fatalf("fakeentra %s: %v", strings.Join(args, " "), err)

@@ -36,7 +36,7 @@ nothing: do not expose it to a network that you do not own.`,
 	root.SetErr(os.Stderr)
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpCommand(helpCommand())
-	root.AddCommand(demoCommand(), serveCommand(), runCommand(), checkCommand(), journalCommand(), healthCommand(), tokenCommand(), envCommand(), doctorCommand(), versionCommand(), completionCommand())
+	root.AddCommand(demoCommand(), serveCommand(), runCommand(), checkCommand(), conformCommand(), journalCommand(), healthCommand(), tokenCommand(), envCommand(), doctorCommand(), versionCommand(), completionCommand())
 	return root
 }
 
@@ -50,8 +50,8 @@ func execute(args []string) int {
 
 // unknownCommand refuses a word that is no command of cmd.
 func unknownCommand(cmd *cobra.Command, word string) error {
-	hint := "fakeentra --help lists the commands"
-	if like := cmd.Root().SuggestionsFor(word); len(like) > 0 {
+	hint := cmd.CommandPath() + " --help lists the commands"
+	if like := cmd.SuggestionsFor(word); len(like) > 0 {
 		hint = "did you mean " + strings.Join(like, " or ") + "?"
 	}
 	return usage(hint, "there is no command %q", word)
@@ -65,7 +65,7 @@ func flagError(cmd *cobra.Command, err error) error {
 	}
 	hint := cmd.CommandPath() + " --help lists the flags"
 	if wrong, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-		expected := map[string]string{"bool": "true or false", "duration": "a duration, such as 5s", "intSlice": "port numbers, such as 5432,8080"}[wrong.GetFlag().Value.Type()]
+		expected := map[string]string{"bool": "true or false", "duration": "a duration, such as 5s", "int": "a number", "float64": "a number, such as 1.5", "shard": "which part of how many, such as 2/5", "intSlice": "port numbers, such as 5432,8080"}[wrong.GetFlag().Value.Type()]
 		return usage(hint, "--%s is %q; expected %s", wrong.GetFlag().Name, wrong.GetValue(), expected)
 	}
 	return usage(hint, "%v", err)

@@ -48,8 +48,20 @@ var allowed = map[string][]string{
 	"fixtures/internal/keygen": {"emulator/token"},
 	"": {"emulator/blob", "emulator/control", "emulator/directory", "emulator/environment", "emulator/fault", "emulator/imds", "emulator/issuer",
 		"emulator/journal", "emulator/kubernetes", "emulator/runner", "emulator/sts", "emulator/token", "fixtures", "internal/clock", "internal/door", "internal/edge", "internal/pki", "internal/scenario"},
+	"conformance":                       {"conformance/driver", "conformance/suite"},
+	"conformance/driver":                {},
+	"conformance/reference":             {"conformance/driver"},
+	"conformance/internal/lab":          {"", "emulator/directory", "internal/pki"},
+	"conformance/internal/memnet":       {},
+	"conformance/internal/stage":        {"", "conformance/driver", "conformance/internal/lab", "conformance/internal/memnet", "internal/sandbox"},
+	"conformance/suite":                 {"", "conformance/driver", "conformance/internal/lab", "conformance/internal/stage", "emulator/journal"},
+	"conformance/report":                {"conformance/suite"},
+	"conformance/clients/reference":     {"conformance/driver", "conformance/reference"},
+	"conformance/clients/go-azidentity": {"conformance/driver"},
+	"conformance/clients/go-msal":       {"conformance/driver"},
+
 	"container":     {"", "emulator/control", "fixtures", "internal/door", "internal/pki"},
-	"cmd/fakeentra": {"", "emulator/control", "emulator/environment", "emulator/fault", "emulator/journal", "emulator/token", "fixtures", "internal/pattern", "internal/sandbox", "internal/scenario"},
+	"cmd/fakeentra": {"", "conformance/driver", "conformance/report", "conformance/suite", "emulator/control", "emulator/environment", "emulator/fault", "emulator/journal", "emulator/token", "fixtures", "internal/pattern", "internal/sandbox", "internal/scenario"},
 }
 
 // heavy are the modules that one part of the tree may import, and no other.
@@ -59,7 +71,7 @@ var heavy = map[string][]string{
 	"github.com/moby":                             {"container"},
 	"github.com/containerd":                       {"container"},
 	"k8s.io":                                      {}, // for tests
-	"github.com/Azure/azure-sdk-for-go":           {"examples"},
+	"github.com/Azure/azure-sdk-for-go":           {"examples", "conformance/clients"},
 	"github.com/AzureAD/microsoft-authentication-library-for-go": {"cmd/fakeentra", "examples", "conformance"},
 }
 

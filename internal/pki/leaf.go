@@ -129,14 +129,23 @@ func (a *Authority) certificate(id string, template *x509.Certificate, key crypt
 	return cert, nil
 }
 
+// Issue makes a server certificate from a template that has names. Its validity,
+// if it has one, may lie outside that of the authority: a client that looks
+// refuses it.
+func (a *Authority) Issue(template *x509.Certificate) (*tls.Certificate, error) {
+	return a.issue(template, a.leaf)
+}
+
 // issue completes a template that has names, and perhaps usages and a common
-// name. The certificate ends with the authority, well within the 90 days that
-// strict clients allow. RFC 5280 wants the names to be critical when there is no
+// name. Unless it says when, the certificate ends with the authority, well within
+// the 90 days that strict clients allow. RFC 5280 wants the names to be critical when there is no
 // subject, so there is one. For servers it is without a common name, which could
 // be too long for its field.
 func (a *Authority) issue(template *x509.Certificate, key crypto.Signer) (*tls.Certificate, error) {
 	template.Subject.Organization = []string{"fakeentra"}
-	template.NotBefore, template.NotAfter = a.cert.NotBefore, a.cert.NotAfter
+	if template.NotAfter.IsZero() {
+		template.NotBefore, template.NotAfter = a.cert.NotBefore, a.cert.NotAfter
+	}
 	template.KeyUsage = x509.KeyUsageDigitalSignature
 	if template.ExtKeyUsage == nil {
 		template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -18,8 +19,11 @@ var (
 	// worldAddress is what every emulated name resolves to. Its network is set
 	// aside for benchmarks (RFC 2544), so no real host can be meant.
 	worldAddress = netip.AddrFrom4([4]byte{198, 18, 0, 1})
-	loopback     = netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	loopback6    = netip.IPv6Loopback()
+	// worldAddress6 is what those names resolve to that have an address of IPv6
+	// alone. Its network is set aside for benchmarks, too (RFC 5180 section 8).
+	worldAddress6 = netip.MustParseAddr("2001:2::1")
+	loopback      = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	loopback6     = netip.IPv6Loopback()
 )
 
 // The ports that a sandbox answers on.
@@ -41,6 +45,7 @@ const ttl = 60
 // counted as a leak.
 type resolver struct {
 	knows    func(hostname string) bool
+	six      []string              // emulated names with worldAddress6, in lower case
 	address  netip.Addr            // of emulated names
 	real     map[string]netip.Addr // what stands for the addresses of real hosts
 	hostname string                // of this machine, in lower case: some clients look it up
@@ -93,7 +98,7 @@ func (r *resolver) ServeDNS(w dns.ResponseWriter, question *dns.Msg) {
 }
 
 // answer never returns nil. Names that exist have no records but A, which says
-// to clients that there is no IPv6 (RFC 2308 section 2.2).
+// to clients that there is no IPv6 (RFC 2308 section 2.2), or none but AAAA.
 func (r *resolver) answer(question *dns.Msg) *dns.Msg {
 	reply := new(dns.Msg).SetReply(question)
 	reply.Authoritative, reply.RecursionAvailable = true, true
@@ -106,7 +111,12 @@ func (r *resolver) answer(question *dns.Msg) *dns.Msg {
 	switch {
 	case !ok:
 		reply.Rcode = dns.RcodeNameError
-	case q.Qtype == dns.TypeA:
+	case q.Qtype == dns.TypeAAAA && address.Is6():
+		reply.Answer = []dns.RR{&dns.AAAA{
+			Hdr:  dns.RR_Header{Name: q.Name, Rrtype: dns.TypeAAAA, Class: dns.ClassINET, Ttl: ttl},
+			AAAA: address.AsSlice(),
+		}}
+	case q.Qtype == dns.TypeA && address.Is4():
 		reply.Answer = []dns.RR{&dns.A{
 			Hdr: dns.RR_Header{Name: q.Name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: ttl},
 			A:   address.AsSlice(),
@@ -123,6 +133,8 @@ func (r *resolver) lookup(name string) (netip.Addr, bool) {
 		return loopback, true
 	case name == r.hostname && name != "":
 		return loopback, true
+	case slices.Contains(r.six, name):
+		return worldAddress6, true
 	case r.knows(name):
 		return r.address, true
 	}

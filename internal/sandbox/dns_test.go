@@ -12,7 +12,7 @@ import (
 
 func exampleResolver() *resolver {
 	r := newResolver(func(name string) bool { return name == "login.example.com" }, &leaks{})
-	r.hostname = "build-7"
+	r.hostname, r.six = "build-7", []string{"six.example.com"}
 	return r
 }
 
@@ -20,7 +20,12 @@ func exampleResolver() *resolver {
 func summary(m *dns.Msg) string {
 	words := []string{dns.RcodeToString[m.Rcode]}
 	for _, rr := range m.Answer {
-		words = append(words, rr.(*dns.A).A.String())
+		switch rr := rr.(type) {
+		case *dns.A:
+			words = append(words, rr.A.String())
+		case *dns.AAAA:
+			words = append(words, rr.AAAA.String())
+		}
 	}
 	return strings.Join(words, " ")
 }
@@ -36,6 +41,8 @@ func TestAnswersOfTheResolver(t *testing.T) {
 		{"LOGIN.Example.com.", dns.TypeA, "NOERROR 198.18.0.1"},
 		{"login.example.com.", dns.TypeAAAA, "NOERROR"},
 		{"login.example.com.", dns.TypeHTTPS, "NOERROR"},
+		{"Six.example.com.", dns.TypeAAAA, "NOERROR 2001:2::1"},
+		{"six.example.com.", dns.TypeA, "NOERROR"},
 		{"localhost.", dns.TypeA, "NOERROR 127.0.0.1"},
 		{"a.localhost.", dns.TypeA, "NOERROR 127.0.0.1"},
 		{"build-7.", dns.TypeA, "NOERROR 127.0.0.1"},

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"unsafe"
 
@@ -70,4 +71,16 @@ func (p *plan) addAddresses(metadata bool) error {
 	}
 	p.close(s)
 	return nil
+}
+
+// address6 asks for an address of IPv6 on the loopback interface. Programs that ask
+// for no more addresses than their machine has a use for (AI_ADDRCONFIG,
+// getaddrinfo(3)) do not count that of loopback.
+func address6(address netip.Addr) []byte {
+	b := newMessage(unix.RTM_NEWADDR)
+	b = append(b, unix.AF_INET6, uint8(address.BitLen()), unix.IFA_F_NODAD, unix.RT_SCOPE_UNIVERSE) // struct ifaddrmsg
+	b = binary.NativeEndian.AppendUint32(b, loopbackInterface)
+	b = routeAttribute(b, unix.IFA_LOCAL, address.AsSlice())
+	binary.NativeEndian.PutUint32(b, uint32(len(b)))
+	return b
 }

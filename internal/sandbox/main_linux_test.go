@@ -56,6 +56,7 @@ type order struct {
 	Real             string // address that stands for those of Egress
 	Endpoints        []int  // ports
 	Mounts           []Mount
+	IPv6             []string
 }
 
 // outside runs a command in a sandbox whose world knows *.example.com, and ends
@@ -69,7 +70,7 @@ func outside(args []string) int {
 	if err != nil {
 		panic(err)
 	}
-	w.Mounts = o.Mounts
+	w.Mounts, w.IPv6 = o.Mounts, o.IPv6
 	for _, port := range o.Endpoints {
 		w.Endpoints = append(w.Endpoints, Endpoint{port, echoEndpoint})
 	}

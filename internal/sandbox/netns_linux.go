@@ -25,8 +25,11 @@ import (
 // When ctx is done the command is killed. It must be called by a program that
 // calls [Child]. Errors are as [ErrUnavailable] says.
 func Netns(ctx context.Context, w World, c Command) (Result, error) {
-	s := newSupervisor()
-	defer s.stop()
+	var s *supervisor
+	if c.Signals == nil {
+		s = newSupervisor()
+		defer s.stop()
+	}
 	// The parent's death kills the child (prctl(2), PR_SET_PDEATHSIG), but the
 	// parent is this thread.
 	runtime.LockOSThread()
@@ -36,7 +39,9 @@ func Netns(ctx context.Context, w World, c Command) (Result, error) {
 		return Result{}, err
 	}
 	defer closeAll(published)
-	s.ready()
+	if s != nil {
+		s.ready()
+	}
 	n, err := startNetns(w, c)
 	if err != nil {
 		return Result{}, err
@@ -51,9 +56,18 @@ func Netns(ctx context.Context, w World, c Command) (Result, error) {
 	if err := n.execute(c.Path); err != nil {
 		return Result{}, err
 	}
-	status := s.wait(n.child)
+	if c.Began != nil {
+		c.Began(n.child.pid)
+	}
+	var result Result
+	if s != nil {
+		result.Status = s.wait(n.child)
+	} else {
+		result = n.guide(c)
+	}
 	n.end(cancel)
-	return Result{Status: status, Leaks: n.leaks.list()}, n.served
+	result.Leaks = n.leaks.list()
+	return result, n.served
 }
 
 // A netns is a child in its namespaces, seen from outside.
@@ -98,13 +112,13 @@ func startNetns(w World, c Command) (*netns, error) {
 // tryNetns fails with a [setupError] if the machine is why.
 func tryNetns(w World, c Command, etc map[string][]byte, overlaid bool) (*netns, error) {
 	n := &netns{plan: newPlan(), parent: -1}
-	claimed, err := n.prepare(w, c, etc, overlaid)
+	asked, err := n.prepare(w, c, etc, overlaid)
 	if err == nil {
 		n.child, err = n.plan.fork(unix.CLONE_NEWUSER | unix.CLONE_NEWNET | unix.CLONE_NEWNS)
 	}
 	n.plan.release()
 	if err == nil {
-		err = n.setUp(w, c, claimed)
+		err = n.setUp(w, c, asked)
 	}
 	if err != nil {
 		return nil, n.giveUp(err)
@@ -113,19 +127,22 @@ func tryNetns(w World, c Command, etc map[string][]byte, overlaid bool) (*netns,
 }
 
 // prepare plans how a child in new namespaces becomes the command.
-func (n *netns) prepare(w World, c Command, etc map[string][]byte, overlaid bool) (claimed []route, err error) {
+func (n *netns) prepare(w World, c Command, etc map[string][]byte, overlaid bool) (asked []request, err error) {
 	p := n.plan
 	if n.parent, p.socket, err = p.connect(); err != nil {
 		return nil, err
 	}
 	p.follow(n.parent)
+	if c.Signals != nil {
+		p.add("lead a process group", unix.SYS_SETPGID, 0, 0)
+	}
 	if err := p.addAddresses(w.Metadata); err != nil {
 		return nil, err
 	}
 	if err := p.changeFiles(etc, overlaid, w.Mounts); err != nil {
 		return nil, err
 	}
-	claimed = p.claimOutside(w.Metadata)
+	asked = p.askKernel(w)
 	p.openWatches()
 	for _, d := range doorsOf(w, c) {
 		p.openDoor(d)
@@ -138,11 +155,11 @@ func (n *netns) prepare(w World, c Command, etc map[string][]byte, overlaid bool
 	}
 	p.handOver()
 	p.await(wordServed)
-	return claimed, p.become(c)
+	return asked, p.become(c)
 }
 
 // setUp lets the child do it, as far as it hands its sockets over.
-func (n *netns) setUp(w World, c Command, claimed []route) error {
+func (n *netns) setUp(w World, c Command, asked []request) error {
 	if err := n.child.settle(); err != nil {
 		return err
 	}
@@ -159,8 +176,8 @@ func (n *netns) setUp(w World, c Command, claimed []route) error {
 		}
 	}()
 	answers, watched, doors := files[0], files[1:1+watches], files[1+watches:]
-	for _, r := range claimed {
-		if err := r.added(int(answers.Fd())); err != nil {
+	for _, r := range asked {
+		if err := r.granted(int(answers.Fd())); err != nil {
 			return err
 		}
 	}
@@ -218,6 +235,7 @@ func (n *netns) giveUp(err error) error {
 // serve begins to answer for the child.
 func (n *netns) serve(ctx context.Context, w World, c Command, published []net.Listener) error {
 	resolver := newResolver(w.Knows, &n.leaks)
+	resolver.six = w.IPv6
 	resolver.real = hostAddresses(outlets(c.Egress))
 	n.group.Go(func() { (&watch{n.inside.watched, &n.leaks}).run(ctx) })
 	n.group.Go(func() { resolver.serve(ctx, n.inside.dns, n.inside.dnsTCP) })

@@ -33,6 +33,9 @@ type World struct {
 	// Metadata says whether 169.254.169.254 answers. Where it does not, as on a
 	// laptop, connections to it fail at once.
 	Metadata bool
+	// IPv6 are names, of those that it knows, which have an address of IPv6 in
+	// place of the one of IPv4. Only [Netns] knows it.
+	IPv6 []string
 	// Endpoints are ports of loopback at which it answers, too.
 	Endpoints []Endpoint
 	// Mounts are folders of this machine that programs find elsewhere. [Notify]
@@ -65,6 +68,18 @@ type Command struct {
 	// the certificates of this machine with it. It may be nil.
 	Environ func(ca, bundle string) []string
 
+	// Signals, if it is not nil, are passed on to the command in place of those to
+	// this process. The command then leads a process group of its own, which gets
+	// them, and what it leaves running in the sandbox is killed when it has ended.
+	// Only [Netns] knows it.
+	Signals <-chan os.Signal
+	// Began, if it is not nil, is called with the number of the process when it has
+	// become the command. Only [Netns] knows it.
+	Began func(pid int)
+	// MaxMemory, if it is not 0, is how many bytes of memory the command may have
+	// with Signals, before it is killed.
+	MaxMemory int64
+
 	Forward []int // ports of this machine's loopback that the program reaches under the same number
 	Publish []int // ports of the program's loopback that this machine reaches under the same number
 
@@ -77,8 +92,10 @@ type Command struct {
 
 // A Result says how a command ended.
 type Result struct {
-	Status int    // exit code, or 128 and the number of the signal that killed it
-	Leaks  []Leak // by kind and name
+	Status int      // exit code, or 128 and the number of the signal that killed it
+	Leaks  []Leak   // by kind and name
+	Left   []string // names of the programs that it left running, with Command.Signals
+	TooBig bool     // it was killed for Command.MaxMemory
 }
 
 // A Leak is something outside the emulated set that a program asked for. It did

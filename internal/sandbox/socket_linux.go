@@ -33,6 +33,9 @@ func doorsOf(w World, c Command) []door {
 	if w.Metadata {
 		all = append(all, stream(metadataAddress, portHTTP))
 	}
+	if len(w.IPv6) > 0 {
+		all = append(all, stream(worldAddress6, portHTTPS), stream(worldAddress6, portHTTP))
+	}
 	for _, address := range []netip.Addr{loopback, loopback6} { // some clients try one of them alone
 		for _, e := range w.Endpoints {
 			all = append(all, stream(address, e.Port))
@@ -121,6 +124,10 @@ func (s *sockets) adopt(files []*os.File, w World, c Command) (err error) {
 	s.relayed = take(len(c.relays()))
 	if w.Metadata {
 		s.http = join(s.http, take(1)[0])
+	}
+	if len(w.IPv6) > 0 {
+		pair := take(2)
+		s.https, s.http = join(s.https, pair[0]), join(s.http, pair[1])
 	}
 	s.endpoints = take(len(w.Endpoints))
 	for i, l := range take(len(w.Endpoints)) {

@@ -52,7 +52,7 @@ func (w *watch) read(fd uintptr) bool {
 	if err != nil {
 		return false
 	}
-	if to, ok := destination(packet[:n], control[:length]); ok {
+	if to, ok := destination(packet[:n], control[:length]); ok && to.Addr() != worldAddress6 {
 		w.leaks.add(leakConnect, to.String())
 	}
 	return true

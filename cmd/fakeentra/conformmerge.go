@@ -1,0 +1,87 @@
+package main
+
+import (
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	conformreport "github.com/fakeentra/fakeentra/conformance/report"
+	"github.com/fakeentra/fakeentra/conformance/suite"
+)
+
+func conformMergeCommand() *cobra.Command {
+	r := &reporting{}
+	cmd := &cobra.Command{
+		Use:   "merge --report FILE REPORT...",
+		Short: "join the reports of shards and of clients",
+		Example: `  fakeentra conform merge --report all.json shard-*.json
+  fakeentra conform merge --report clients.html python.json node.json`,
+		Long: `Joins reports in JSON. Those about one client are parts of one run, as --shard
+makes them: the same checks, seed and versions, none twice and none missing.
+Those about several clients are put side by side.
+
+Exit codes: 0 if all is as it has to be, 1 if a report says that it is not, and
+2 if the reports do not belong together.`,
+		DisableFlagsInUseLine: true,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usage("for instance fakeentra conform merge --report all.json shard-*.json", "there are no reports to merge")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(r.files) == 0 {
+				return usage("for instance --report all.html", "--report is missing: there is nowhere to write to")
+			}
+			if err := r.check(); err != nil {
+				return err
+			}
+			merged, err := mergeFiles(args)
+			if err != nil {
+				return err
+			}
+			if err := r.write(cmd.OutOrStdout(), merged[0].Command, merged...); err != nil {
+				return err
+			}
+			for _, one := range merged {
+				if len(one.Unexpected()) > 0 {
+					return exitStatus(exitFailure)
+				}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().SortFlags = false
+	r.flags(cmd)
+	return cmd
+}
+
+// mergeFiles reads reports, and joins those about one client.
+func mergeFiles(files []string) ([]*suite.Report, error) {
+	var clients []string
+	parts := map[string][]*suite.Report{}
+	for _, file := range files {
+		one, err := readReport(file)
+		if err != nil {
+			return nil, err
+		}
+		i := one.Driver.Implementation
+		client := i.Language + " " + i.Name + " " + i.Version + " " + i.Runtime
+		if !slices.Contains(clients, client) {
+			clients = append(clients, client)
+		}
+		parts[client] = append(parts[client], one)
+	}
+	var merged []*suite.Report
+	for _, client := range clients {
+		one, err := conformreport.Merge(parts[client]...)
+		if err != nil {
+			return nil, usage("merge the shards of one run, or one report of each client", "%v", err)
+		}
+		merged = append(merged, one)
+	}
+	if different := slices.ContainsFunc(merged, func(r *suite.Report) bool { return r.Suite.Digest != merged[0].Suite.Digest }); different {
+		return nil, usage("run them with one version of fakeentra", "the reports are of different catalogues of checks")
+	}
+	return merged, nil
+}

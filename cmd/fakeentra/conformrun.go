@@ -1,0 +1,238 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fakeentra/fakeentra/conformance/suite"
+	"github.com/fakeentra/fakeentra/internal/sandbox"
+)
+
+// The exit codes of conform run, besides those of all commands.
+const (
+	exitBroken      = 3 // the driver crashed or broke the protocol, so that the run was stopped
+	exitUnavailable = 5 // this machine has no sandbox
+)
+
+// A conformer is what conform run is told.
+type conformer struct {
+	selecting
+	strict  bool
+	jobs    int
+	shard   shard
+	seed    string
+	scale   float64
+	repeat  int
+	memory  string
+	verbose bool
+	reporting
+}
+
+// driverArguments refuses a command line without a driver.
+func driverArguments(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return usage("for instance "+cmd.CommandPath()+" -- node driver.mjs", "there is no driver to run")
+	}
+	return nil
+}
+
+func conformRunCommand() *cobra.Command {
+	c := &conformer{}
+	cmd := &cobra.Command{
+		Use:   "run [flags] -- DRIVER [ARG]...",
+		Short: "put a client to the checks",
+		Example: `  fakeentra conform run -- node driver.mjs
+  fakeentra conform run --only 'IMDS-*' --strict --report r.json -- ./driver`,
+		Long: `Puts the client that a driver drives to the checks, and tells what it does not
+do as it should, and how to see it again.
+
+Each case of a check has a cloud of its own, and a process of the driver, which
+runs as under "fakeentra run --mode netns": with the names and addresses of
+production, and no network besides. Its home and its folder for temporary files
+are empty. It inherits the environment, but for what leads Azure clients
+elsewhere and all that begins with AZURE_ or XDG_.
+
+A MUST that is not met fails the run; a SHOULD is a warning, unless --strict;
+a MAY is for information. What could not be provoked is inconclusive, which
+fails the run, too.
+
+Exit codes: 0 if all is as it has to be, and 1 if it is not; 2 if the command
+line is wrong; 3 if the driver crashed, or broke the protocol, before any check
+could begin; 4 if no check is selected; 5 if this machine has no sandboxes,
+which "fakeentra doctor" tells how to mend.`,
+		DisableFlagsInUseLine: true,
+		Args:                  driverArguments,
+		RunE:                  func(cmd *cobra.Command, args []string) error { return c.run(cmd, args) },
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.SetInterspersed(false) // what follows the driver is its own
+	c.selecting.flags(cmd)
+	f.BoolVar(&c.strict, "strict", false, "fail for a SHOULD that is not met")
+	f.IntVar(&c.jobs, "jobs", 0, "run `N` cases at once (default: four for each processor, up to 16)")
+	f.Var(&c.shard, "shard", "take the `I/N`-th part of the checks, such as 2/5, which the IDs decide on")
+	f.StringVar(&c.seed, "seed", suite.DefaultSeed, "`TEXT` that identifiers and keys are derived from")
+	f.Float64Var(&c.scale, "timeout-scale", 1, "give the driver `FACTOR` times as long to answer, on a slow machine")
+	f.IntVar(&c.repeat, "repeat", 1, "run each check `N` times, and expect the same verdict")
+	f.StringVar(&c.memory, "max-memory", "2g", "end a driver that takes more memory than `SIZE`; 0 permits any")
+	c.reporting.flags(cmd)
+	f.BoolVarP(&c.verbose, "verbose", "v", false, "show the requests of each check, also of one that is met")
+	return cmd
+}
+
+func (c *conformer) run(cmd *cobra.Command, args []string) error {
+	checks, target, err := c.prepare(args)
+	if err != nil {
+		return err
+	}
+	ctx, stop := untilSignal(cmd.Context())
+	defer stop()
+	p := newConformPrinter(cmd.OutOrStdout(), args, c.verbose)
+	report, err := suite.Run(ctx, target, suite.Options{
+		Checks: checks, Seed: c.seed, Jobs: c.jobs, Strict: c.strict, Scale: c.scale, Repeat: c.repeat,
+		Met:  func(r *suite.Report) { p.begin(r, len(checks), c.jobs) },
+		Done: p.done,
+	})
+	if report == nil {
+		return notRun(ctx, err)
+	}
+	report.Command, report.Shard = args, c.shard.String()
+	if c.shard.of > 0 {
+		report.Standings = nil
+	}
+	p.end(report)
+	if err := c.write(cmd.OutOrStdout(), args, report); err != nil {
+		return err
+	}
+	switch {
+	case ctx.Err() != nil:
+		return failed("", "the run was interrupted when %d of %d checks had their verdict", len(report.Results), len(checks))
+	case err != nil:
+		return notRun(ctx, err)
+	case len(report.Unexpected()) > 0:
+		return exitStatus(exitFailure)
+	}
+	return nil
+}
+
+// prepare finds the checks and the driver.
+func (c *conformer) prepare(args []string) ([]*suite.Check, suite.Target, error) {
+	checks, err := c.checks()
+	if err != nil {
+		return nil, suite.Target{}, err
+	}
+	checks = slices.DeleteFunc(checks, func(k *suite.Check) bool { return !c.shard.has(k.ID) })
+	if len(checks) == 0 {
+		return nil, suite.Target{}, &failure{exitNothing, "no check is in shard " + c.shard.String(), "take fewer shards"}
+	}
+	if c.jobs == 0 {
+		c.jobs = min(16, 4*runtime.NumCPU())
+	}
+	const hint = "fakeentra conform run --help lists the flags"
+	switch {
+	case c.jobs < 1 || c.repeat < 1:
+		return nil, suite.Target{}, usage(hint, "--jobs is %d and --repeat is %d; expected 1 or more", c.jobs, c.repeat)
+	case c.scale <= 0:
+		return nil, suite.Target{}, usage(hint, "--timeout-scale is %v; expected a number over 0", c.scale)
+	}
+	memory, err := parseSize(c.memory)
+	if err != nil {
+		return nil, suite.Target{}, usage(hint, "--max-memory is %q; expected a size, such as 512m or 2g", c.memory)
+	}
+	if err := c.reporting.check(); err != nil {
+		return nil, suite.Target{}, err
+	}
+	path, err := findDriver(args[0])
+	if err != nil {
+		return nil, suite.Target{}, err
+	}
+	return checks, suite.Process(suite.Command{Path: path, Args: args, MaxMemory: memory, Scale: c.scale}), nil
+}
+
+// findDriver returns the path of a driver.
+func findDriver(name string) (string, error) {
+	path, err := find(name)
+	if f, ok := errors.AsType[*failure](err); ok {
+		return "", usage(f.hint, "%s", f.text)
+	}
+	if err != nil {
+		return "", err
+	}
+	return filepath.Abs(path)
+}
+
+// notRun explains why there is nothing to report.
+func notRun(ctx context.Context, err error) error {
+	f := *explain(err)
+	var broken *suite.BrokenDriver
+	switch {
+	case ctx.Err() != nil:
+		return failed("", "the run was interrupted before any check had its verdict")
+	case errors.Is(err, sandbox.ErrUnavailable):
+		f.code = exitUnavailable
+	case errors.As(err, &broken):
+		f.code = exitBroken
+	}
+	return &f
+}
+
+// A shard is a part of the checks.
+type shard struct{ number, of int }
+
+// String implements [pflag.Value].
+func (s *shard) String() string {
+	if s.of == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d/%d", s.number, s.of)
+}
+
+// Set implements [pflag.Value].
+func (s *shard) Set(text string) error {
+	number, of, ok := strings.Cut(text, "/")
+	var errs [2]error
+	s.number, errs[0] = strconv.Atoi(number)
+	s.of, errs[1] = strconv.Atoi(of)
+	if !ok || errors.Join(errs[:]...) != nil || s.number < 1 || s.number > s.of {
+		return errors.New("expected a number and how many there are, such as 2/5")
+	}
+	return nil
+}
+
+// Type implements [pflag.Value].
+func (s *shard) Type() string { return "shard" }
+
+// has reports whether a check is in the shard. Its ID alone decides.
+func (s *shard) has(id string) bool {
+	if s.of == 0 {
+		return true
+	}
+	h := fnv.New32a()
+	_, _ = io.WriteString(h, id)
+	return int(h.Sum32()%uint32(s.of)) == s.number-1
+}
+
+// parseSize reads a number of bytes, such as 512m.
+func parseSize(text string) (int64, error) {
+	unit := int64(1)
+	for i, suffix := range []string{"k", "m", "g"} {
+		if rest, ok := strings.CutSuffix(strings.ToLower(text), suffix); ok {
+			text, unit = rest, 1<<(10*(i+1))
+		}
+	}
+	n, err := strconv.ParseInt(text, 10, 32)
+	if err == nil && n < 0 {
+		err = strconv.ErrRange
+	}
+	return n * unit, err
+}

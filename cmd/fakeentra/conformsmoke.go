@@ -1,0 +1,60 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fakeentra/fakeentra/conformance/suite"
+)
+
+func conformSmokeCommand() *cobra.Command {
+	var scale float64
+	cmd := &cobra.Command{
+		Use:     "smoke [flags] -- DRIVER [ARG]...",
+		Short:   "check whether a driver works",
+		Example: "  fakeentra conform smoke -- node driver.mjs",
+		Long: `Checks whether a driver works, which says nothing of the client yet: it has to
+say who it is, to get a token, and to say so when the token service refuses.
+
+The exit code is 0 if it works.`,
+		DisableFlagsInUseLine: true,
+		Args:                  driverArguments,
+		RunE:                  func(cmd *cobra.Command, args []string) error { return smoke(cmd, args, scale) },
+	}
+	cmd.Flags().SetInterspersed(false)
+	cmd.Flags().Float64Var(&scale, "timeout-scale", 1, "give the driver `FACTOR` times as long to answer, on a slow machine")
+	return cmd
+}
+
+func smoke(cmd *cobra.Command, args []string, scale float64) error {
+	path, err := findDriver(args[0])
+	if err != nil {
+		return err
+	}
+	ctx, stop := untilSignal(cmd.Context())
+	defer stop()
+	p := newConformPrinter(cmd.OutOrStdout(), args, false)
+	p.again = "fakeentra conform smoke"
+	report, err := suite.Run(ctx, suite.Process(suite.Command{Path: path, Args: args, Scale: scale}), suite.Options{
+		Checks: suite.Smoke(), Jobs: 1, Scale: scale,
+		Met: func(r *suite.Report) {
+			p.driver(r)
+			p.line(suite.Result{ID: "SMOKE-0", Level: suite.Must, Verdict: suite.Pass, Title: "the driver says who it is"})
+		},
+		Done: p.done,
+	})
+	if err != nil {
+		return notRun(ctx, err)
+	}
+	for _, result := range report.Results {
+		if result.Verdict == suite.Skip {
+			return failed("declare one of imds, appservice, servicefabric and azureml with identity.client_id, or arc with identity.system", "the driver can get a token from no source: %s", result.Why)
+		}
+	}
+	if len(report.Unexpected()) > 0 {
+		return exitStatus(exitFailure)
+	}
+	_, err = fmt.Fprintln(cmd.OutOrStdout(), "the driver works; next: fakeentra conform run -- "+quoted(args))
+	return err
+}

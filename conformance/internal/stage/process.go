@@ -1,0 +1,122 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/fakeentra/fakeentra/conformance/internal/lab"
+)
+
+// Process is a driver in a process of its own, in a sandbox (see package sandbox)
+// in which production names and addresses lead to the lab.
+type Process struct {
+	Path string   // file to execute
+	Args []string // including the name that the program is called by
+	// Environ is the environment that drivers inherit, but for what would lead
+	// them elsewhere; nil stands for [os.Environ].
+	Environ []string
+	// Temp is a folder for the files of places; the system's if empty.
+	Temp string
+	// MaxMemory is how many bytes of memory a driver may have; 0 means any number.
+	MaxMemory int64
+	// Scale multiplies how long drivers are given; 1 if zero.
+	Scale float64
+
+	once  bool // drivers are called anew for each request
+	reset bool // a driver can go on with another lab
+
+	mu    sync.Mutex
+	idle  []*session
+	group sync.WaitGroup // what ends by itself
+}
+
+// Wiring implements [Target].
+func (p *Process) Wiring() string { return "netns" }
+
+// Once reports whether the driver is called anew for each request, which is known
+// after [Process.Hello].
+func (p *Process) Once() bool { return p.once }
+
+// Enter implements [Target].
+func (p *Process) Enter(_ context.Context, l *lab.Lab, place Place) (Stage, error) {
+	if len(place.IPv6) > 0 && !hasIPv6() {
+		return nil, ErrNoIPv6
+	}
+	if p.once {
+		return newShots(p, l, place)
+	}
+	shared := p.reset && !place.Fresh
+	if s := p.take(shared); s != nil {
+		s.front.Show(l)
+		return &visit{session: s}, nil
+	}
+	s, err := p.session(l, place)
+	if err != nil {
+		return nil, err
+	}
+	s.shared = shared
+	return &visit{session: s}, nil
+}
+
+// hasIPv6 reports whether this machine has addresses of IPv6 at all.
+func hasIPv6() bool {
+	l, err := net.Listen("tcp6", "[::1]:0")
+	if err != nil {
+		return false
+	}
+	_ = l.Close()
+	return true
+}
+
+// take returns a driver that has nothing to do, or nil.
+func (p *Process) take(shared bool) *session {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !shared || len(p.idle) == 0 {
+		return nil
+	}
+	s := p.idle[len(p.idle)-1]
+	p.idle = p.idle[:len(p.idle)-1]
+	return s
+}
+
+func (p *Process) give(s *session) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.idle = append(p.idle, s)
+}
+
+// Close implements [Target].
+func (p *Process) Close() error {
+	p.group.Wait()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var errs []error
+	for _, s := range p.idle {
+		errs = append(errs, s.end())
+	}
+	p.idle = nil
+	return errors.Join(errs...)
+}
+
+func (p *Process) scaled(d time.Duration) time.Duration {
+	if p.Scale == 0 {
+		return d
+	}
+	return time.Duration(float64(d) * p.Scale)
+}
+
+func (p *Process) environ() []string {
+	if p.Environ == nil {
+		return os.Environ()
+	}
+	return p.Environ
+}
+
+// name is what the program is called in messages.
+func (p *Process) name() string { return strings.Join(p.Args, " ") }

@@ -1,0 +1,175 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/fakeentra/fakeentra"
+	"github.com/fakeentra/fakeentra/conformance/internal/lab"
+	"github.com/fakeentra/fakeentra/internal/sandbox"
+)
+
+// A process is a driver that runs in a sandbox.
+type process struct {
+	name    string // of its program
+	front   *lab.Front
+	folder  string // for all below
+	mounts  []mount
+	in      *os.File
+	out     *os.File
+	log     output // what is no answer
+	signals chan os.Signal
+	kill    context.CancelFunc
+
+	ended  chan struct{}
+	result sandbox.Result
+	err    error // why it was not started
+	group  sync.WaitGroup
+
+	left     map[string]Leftover
+	programs programs
+}
+
+// errNotStarted is wrapped by errors of drivers that never ran. They may also wrap
+// [sandbox.ErrUnavailable].
+var errNotStarted = errors.New("the driver cannot be started")
+
+// caFile is where a sandbox has the certificate of the lab.
+const caFile = "/etc/ssl/certs/fakeentra.pem"
+
+// start starts the driver in a lab, which may be nil.
+func (p *Process) start(l *lab.Lab, place Place, args, environ []string) (_ *process, err error) {
+	front, err := lab.NewFront()
+	if err != nil {
+		return nil, err
+	}
+	r := &process{name: p.name(), front: front, signals: make(chan os.Signal, 1), ended: make(chan struct{})}
+	if r.folder, err = os.MkdirTemp(p.Temp, "fakeentra-"); err != nil {
+		return nil, fmt.Errorf("%w: there is no place for its files: %w; set TMPDIR to a folder that can be written", errNotStarted, err)
+	}
+	w := sandbox.World{
+		Knows: front.Knows, IPv6: place.IPv6, CA: front.CA(), Metadata: true,
+		Serve: func(ctx context.Context, https, http net.Listener) error {
+			var group sync.WaitGroup
+			defer group.Wait()
+			group.Go(func() { _ = front.ServeHTTP(ctx, http) }) // it ends with ctx
+			return front.ServeTLS(ctx, https)
+		},
+	}
+	if place.Proxy {
+		w.Endpoints = append(w.Endpoints, sandbox.Endpoint{Port: ProxyPort, Serve: front.ServeProxy})
+	}
+	variables := place.Environ
+	if l != nil {
+		front.Show(l)
+		if place.Watch {
+			l.Observe(r.programs.look)
+		}
+		variables = l.At(front, place.Environ)
+		if port, serve, ok := endpoint(front, l); ok {
+			w.Endpoints = append(w.Endpoints, sandbox.Endpoint{Port: port, Serve: serve})
+		}
+		r.mounts, err = mounts(r.folder, l, place)
+	}
+	for _, m := range r.mounts {
+		w.Mounts = append(w.Mounts, sandbox.Mount{Folder: m.folder, SeenAs: m.seenAs})
+	}
+	for _, folder := range []string{"home", "tmp"} {
+		err = errors.Join(err, os.Mkdir(filepath.Join(r.folder, folder), 0o700))
+	}
+	c := sandbox.Command{
+		Path: p.Path, Args: args, Env: slices.Concat(r.inherited(p.environ()), variables, environ), Signals: r.signals, MaxMemory: p.MaxMemory,
+		Began: r.programs.follow,
+		Environ: func(ca, bundle string) []string {
+			return fakeentra.Doors{}.Environ(fakeentra.Certificates{CA: ca, Bundle: bundle})
+		},
+	}
+	if err == nil {
+		err = r.launch(w, c)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%w: %w", errNotStarted, err), os.RemoveAll(r.folder))
+	}
+	return r, nil
+}
+
+// launch runs a command with pipes.
+func (r *process) launch(w sandbox.World, c sandbox.Command) error {
+	var theirs, ours [3]*os.File
+	for i := range theirs {
+		read, write, err := os.Pipe()
+		if err != nil {
+			closeAll(theirs[:i], ours[:i])
+			return err
+		}
+		theirs[i], ours[i] = read, write
+		if i > 0 {
+			theirs[i], ours[i] = write, read
+		}
+	}
+	c.Stdin, c.Stdout, c.Stderr = theirs[0], theirs[1], theirs[2]
+	r.in, r.out = ours[0], ours[1]
+	ctx, cancel := context.WithCancel(context.Background())
+	r.kill = cancel
+	r.group.Go(func() {
+		defer func() { _ = ours[2].Close() }()
+		_, _ = io.Copy(&r.log, ours[2]) // it ends with the driver
+	})
+	go func() {
+		defer close(r.ended)
+		defer cancel()
+		r.result, r.err = sandbox.Netns(ctx, w, c)
+		closeAll(theirs[:]) // whoever reads comes to the end
+		r.group.Wait()
+	}()
+	return nil
+}
+
+func closeAll(lists ...[]*os.File) {
+	for _, f := range slices.Concat(lists...) {
+		_ = f.Close() // of a pipe, it cannot fail
+	}
+}
+
+// toolFolders are where tools keep what they have fetched and built below the home
+// of the user, by the variable that names them: drivers may be scripts that need
+// it, and have another home.
+var toolFolders = map[string]string{
+	"GOPATH": "go", "GOCACHE": ".cache/go-build", "CARGO_HOME": ".cargo", "RUSTUP_HOME": ".rustup",
+	"PYTHONUSERBASE": ".local", "NUGET_PACKAGES": ".nuget/packages", "GEM_HOME": ".gem",
+}
+
+// inherited is the environment of this process without what would lead a client
+// elsewhere, or to the credentials of the user.
+func (r *process) inherited(environ []string) []string {
+	home := variable(environ, "HOME")
+	env := slices.DeleteFunc(fakeentra.CleanEnviron(environ), func(v string) bool {
+		name, _, _ := strings.Cut(strings.ToUpper(v), "=")
+		return strings.HasPrefix(name, "AZURE_") || strings.HasPrefix(name, "XDG_")
+	})
+	for name, folder := range toolFolders {
+		path := filepath.Join(home, folder)
+		if _, err := os.Stat(path); err == nil && home != "" && variable(env, name) == "" {
+			env = append(env, name+"="+path)
+		}
+	}
+	return append(env, "HOME="+filepath.Join(r.folder, "home"), "TMPDIR="+filepath.Join(r.folder, "tmp"))
+}
+
+// variable returns the value that counts: the last one.
+func variable(env []string, name string) string {
+	for _, v := range slices.Backward(env) {
+		if value, ok := strings.CutPrefix(v, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}

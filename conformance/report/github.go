@@ -1,0 +1,82 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/fakeentra/fakeentra/conformance/suite"
+)
+
+// Annotations writes workflow commands of GitHub Actions, which show what was found
+// beside file, the driver or its list of expectations.
+func Annotations(w io.Writer, file string, reports ...*suite.Report) error {
+	for _, r := range reports {
+		for _, result := range r.Results {
+			kind := map[suite.Verdict]string{suite.Fail: "error", suite.Error: "error", suite.Timeout: "error", suite.Inconclusive: "error", "xpass": "error", suite.Warn: "warning", suite.Info: "notice"}[result.Verdict]
+			if result.Verdict == suite.Warn && r.Strict {
+				kind = "error"
+			}
+			if kind == "" {
+				continue
+			}
+			text := result.Why
+			for _, f := range findings(result) {
+				text = f.String()
+				break
+			}
+			if _, err := fmt.Fprintf(w, "::%s file=%s,title=%s::%s\n", kind, property(file), property(result.ID+" "+result.Title), data(client(r)+": "+text)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// data escapes the text of a workflow command, and property a parameter of it.
+func data(s string) string {
+	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(s)
+}
+
+func property(s string) string {
+	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C").Replace(s)
+}
+
+// Summary writes Markdown for the page of a run of GitHub Actions.
+func Summary(w io.Writer, reports ...*suite.Report) error {
+	var b strings.Builder
+	for _, r := range reports {
+		n := count(r.Results)
+		fmt.Fprintf(&b, "### Conformance of %s\n\n", cell(client(r)))
+		var words []string
+		for _, v := range append(suite.Verdicts(), "xfail", "xpass") {
+			if n[v] > 0 {
+				words = append(words, fmt.Sprintf("%d %s", n[v], v))
+			}
+		}
+		fmt.Fprintf(&b, "%d checks: %s. Suite %s, wiring %s, seed %s.\n\n", len(r.Results), strings.Join(words, ", "), r.Suite.Version, r.Wiring, cell(r.Seed))
+		first := true
+		for _, result := range r.Results {
+			if !unmet(result.Verdict) && !broken(result.Verdict) && result.Verdict != "xpass" {
+				continue
+			}
+			if first {
+				b.WriteString("| check | verdict | requirement | what was seen |\n|---|---|---|---|\n")
+				first = false
+			}
+			requirement := result.Title
+			if c := suite.Find(result.ID); c != nil {
+				requirement = c.Requirement
+			}
+			fmt.Fprintf(&b, "| %s | %s | %s %s | %s |\n", result.ID, result.Verdict, result.Level, cell(requirement), cell(result.Why))
+		}
+		b.WriteByte('\n')
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// cell keeps text in one cell of a table.
+func cell(s string) string {
+	return strings.NewReplacer("|", "\\|", "\n", " ", "<", "&lt;", "`", "'").Replace(s)
+}

@@ -1,0 +1,113 @@
+package suite
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fakeentra/fakeentra"
+	"github.com/fakeentra/fakeentra/conformance/driver"
+	"github.com/fakeentra/fakeentra/conformance/internal/lab"
+)
+
+// passesDialect is the rule of the checks on how endpoints write times.
+const passesDialect = "two exchanges get a token, and take no more requests for a token of the managed identity than two with usual answers do; where the driver says until when that token is good, it is right to two seconds"
+
+// written writes a time in a layout of package time.
+func written(layout string) func(time.Time) any {
+	return func(ends time.Time) any { return ends.UTC().Format(layout) }
+}
+
+// dialect is a case in which expires_on is written in some way, and expires_in is
+// left out.
+func dialect(name string, write func(ends time.Time) any) Case {
+	return Case{Name: name, Run: func(s *Session) {
+		control := s.Config
+		control.Identity = identityOf(s.Second, control.Identity.Kind)
+		usual := s.exchangeTwice(s.Open(control))
+		var ends time.Time
+		r := s.identityFault(0, func(x *lab.Exchange, next func() *lab.Answer) *lab.Answer {
+			ends = evening(x.At)
+			return lab.Members(map[string]any{"expires_on": write(ends), "expires_in": lab.Absent, "ext_expires_in": lab.Absent})(x, next)
+		})
+		n := s.exchangeTwice(s.Default())
+		s.Armed(r)
+		s.Want("cached", n <= usual, fmt.Sprintf("at most %d requests, as for a usual answer", usual), "%d", n)
+		if s.Has(driver.MIToken) && r.Fired() > 0 {
+			s.wantExpiry(ends)
+		}
+	}}
+}
+
+// exchangeTwice has a client do two exchanges, and returns how many requests for a
+// token of the managed identity they take.
+func (s *Session) exchangeTwice(c *Client) int {
+	before := len(s.requestsForIdentity())
+	s.WantToken(c.Token())
+	s.WantToken(c.Ask(driver.TokenRequest{Scopes: []string{otherScope}}))
+	return len(s.requestsForIdentity()) - before
+}
+
+// wantExpiry expects a client that says until when the token of the managed
+// identity is good to be right.
+func (s *Session) wantExpiry(ends time.Time) {
+	got := s.Default().ManagedIdentityToken(s.Config.Audience)
+	if !got.OK() || got.ExpiresOn == 0 {
+		return
+	}
+	off := time.Unix(got.ExpiresOn, 0).Sub(ends).Abs()
+	s.Want("expiry", off <= 2*time.Second, "an expiry of "+ends.UTC().Format(time.RFC3339), "%s", time.Unix(got.ExpiresOn, 0).UTC().Format(time.RFC3339))
+}
+
+// evening is the next time that is neither before noon nor within the hour, so that
+// a client that mixes up the halves of a day is seen at any time of it.
+func evening(now time.Time) time.Time {
+	y, m, d := now.UTC().Date()
+	t := time.Date(y, m, d, 20, 38, 57, 0, time.UTC)
+	if t.Before(now.Add(time.Hour)) {
+		t = t.AddDate(0, 0, 1)
+	}
+	return t
+}
+
+// olderDialects are the dates of the older protocol, at the sources that have or
+// had it.
+func olderDialects() []Case {
+	var cases []Case
+	for _, source := range []struct {
+		is   fakeentra.Source
+		need driver.Capability
+	}{{fakeentra.AppService, driver.AppService}, {fakeentra.AzureML, driver.AzureML}} {
+		for name, layout := range map[string]string{"with AM and PM": "1/2/2006 3:04:05 PM -07:00", "with 24 hours": "01/02/2006 15:04:05 -07:00"} {
+			k := dialect(string(source.need)+" "+name, written(layout))
+			k.Needs = []driver.Capability{source.need}
+			k.Fixture = func(f *lab.Fixture) { f.Source = source.is }
+			cases = append(cases, k)
+		}
+	}
+	return sortedCases(cases)
+}
+
+// shortLived is a case in which the token is said to end in six seconds.
+func shortLived(name string, say func(in string, on int64) map[string]any) Case {
+	const life, later = 6 * time.Second, 7 * time.Second
+	return Case{Name: name, Run: func(s *Session) {
+		r := s.identityFault(0, func(x *lab.Exchange, next func() *lab.Answer) *lab.Answer {
+			return lab.Members(say("6", time.Now().Add(life).Unix()))(x, next)
+		})
+		s.WantToken(s.Token())
+		s.Armed(r)
+		s.Pause(later)
+		asked, exchanged := len(s.requestsForIdentity()), len(s.Reached(lab.Token))
+		s.Ask(driver.TokenRequest{Scopes: []string{otherScope}})
+		again, more := len(s.requestsForIdentity())-asked, len(s.Exchanges(lab.Token))-exchanged
+		s.Want("again", again > 0 || more == 0, "a request for a new token before the next exchange", "an exchange with a token that ended a second ago")
+	}}
+}
+
+// sortedCases orders cases that were made from a map.
+func sortedCases(cases []Case) []Case {
+	slices.SortFunc(cases, func(a, b Case) int { return strings.Compare(a.Name, b.Name) })
+	return cases
+}

@@ -1,0 +1,330 @@
+package suite
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/fakeentra/fakeentra/conformance/driver"
+	"github.com/fakeentra/fakeentra/conformance/internal/lab"
+	"github.com/fakeentra/fakeentra/conformance/internal/stage"
+)
+
+// Version is that of the catalogue. Expectations name it.
+const Version = "1.0"
+
+// A Target is where clients under test come from; see [InProcess] and [Process].
+type Target struct{ stage.Target }
+
+// InProcess returns the target of a driver in this process. temp is a folder for
+// files that clients read; the system's if empty.
+func InProcess(d driver.Driver, temp string) Target {
+	return Target{&stage.Memory{Driver: d, Temp: temp}}
+}
+
+// WithEnvironment returns the target of [InProcess] for a driver that reads the
+// variables of this process: they are set while a case runs, so that only one can
+// run at a time. Cases about files that clients find at fixed places are skipped.
+func WithEnvironment(t Target) Target {
+	if m, ok := t.Target.(*stage.Memory); ok {
+		own := *m
+		own.Setenv = true
+		return Target{&own}
+	}
+	return t
+}
+
+// A Command is a driver that is a program.
+type Command struct {
+	Path string   // file to execute
+	Args []string // including the name that the program is called by
+	// MaxMemory is how many bytes of memory the driver may have; 0 means any
+	// number.
+	MaxMemory int64
+	// Scale multiplies how long the driver has to begin; 1 if zero.
+	Scale float64
+}
+
+// Process returns the target of a driver in a process of its own, in a sandbox. The
+// program must be one that calls sandbox.Child. Errors of [Run] wrap
+// sandbox.ErrUnavailable where this machine has no sandboxes of that kind.
+func Process(c Command) Target {
+	return Target{&stage.Process{Path: c.Path, Args: c.Args, MaxMemory: c.MaxMemory, Scale: c.Scale}}
+}
+
+// Options say how to run.
+type Options struct {
+	Checks []*Check // all if nil
+	Seed   string   // of identifiers; DefaultSeed if empty
+	Jobs   int      // how many cases run at once; 1 if zero
+	Strict bool     // a SHOULD that is not met fails
+	Repeat int      // how often each check runs; once if zero
+	// Scale multiplies what drivers are given in time; 1 if zero.
+	Scale float64
+	// Met is called when the driver has said who it is, with a report without
+	// results. It may be nil.
+	Met func(*Report)
+	// Done is called when a check has its verdict, from one goroutine at a time.
+	// It may be nil.
+	Done func(Result)
+}
+
+// DefaultSeed is the seed of a run that names none, so that two runs are alike.
+const DefaultSeed = "fakeentra"
+
+type runner struct {
+	Options
+	target stage.Target
+	hello  driver.Hello
+}
+
+// Run runs checks against a client. It fails with a [BrokenDriver] when the driver
+// does not say who it is, and when it fails at the first request time after time;
+// and with another error when ctx ends. The report then holds what was found until
+// then, and is nil if that is nothing.
+func Run(ctx context.Context, t Target, o Options) (*Report, error) {
+	if o.Checks == nil {
+		o.Checks = Checks()
+	}
+	if o.Seed == "" {
+		o.Seed = DefaultSeed
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	r := &runner{Options: o, target: &breaker{Target: t.Target, stop: stop}}
+	hello, err := r.target.Hello(ctx, driver.Request{ID: json.RawMessage(`0`), Op: driver.OpHello, Protocol: driver.Version, Suite: Version, Seed: o.Seed})
+	if err != nil {
+		if ctx.Err() == nil {
+			err = &BrokenDriver{err}
+		}
+		return nil, errors.Join(err, t.Close())
+	}
+	r.hello = hello
+	report := &Report{
+		Schema: Schema, Suite: Suite{Version, Digest(), len(Checks())}, Seed: o.Seed, Wiring: r.target.Wiring(), Strict: o.Strict,
+		Driver: hello, Started: time.Now().UTC(),
+	}
+	if o.Met != nil {
+		o.Met(report)
+	}
+	report.Results = r.all(ctx)
+	report.Standings = Standings(report)
+	err = t.Close()
+	report.Took = millis(time.Since(report.Started))
+	return report, errors.Join(context.Cause(ctx), err)
+}
+
+// all runs the checks, several at once, and returns their results in order.
+func (r *runner) all(ctx context.Context) []Result {
+	results := make([]Result, len(r.Checks))
+	next := make(chan int)
+	var group sync.WaitGroup
+	var reporting sync.Mutex
+	for range max(r.Jobs, 1) {
+		group.Go(func() {
+			for i := range next {
+				if ctx.Err() != nil {
+					continue
+				}
+				result := r.repeated(ctx, r.Checks[i])
+				if ctx.Err() != nil {
+					continue // it was interrupted, and says nothing
+				}
+				reporting.Lock()
+				results[i] = result
+				if r.Done != nil {
+					r.Done(result)
+				}
+				reporting.Unlock()
+			}
+		})
+	}
+	for _, i := range r.order() {
+		if ctx.Err() != nil {
+			break
+		}
+		next <- i
+	}
+	close(next)
+	group.Wait()
+	return slices.DeleteFunc(results, func(r Result) bool { return r.ID == "" })
+}
+
+// order returns the numbers of the checks in the order in which they begin: where
+// several run at once, those that take longest come first.
+func (r *runner) order() []int {
+	order := make([]int, len(r.Checks))
+	for i := range order {
+		order[i] = i
+	}
+	if r.Jobs > 1 {
+		slices.SortStableFunc(order, func(a, b int) int {
+			return cmp.Compare(limits[r.Checks[b].Takes()], limits[r.Checks[a].Takes()])
+		})
+	}
+	return order
+}
+
+// repeated runs a check as often as it is to be, until it says something else.
+func (r *runner) repeated(ctx context.Context, c *Check) Result {
+	first := r.one(ctx, c)
+	for n := 2; n <= r.Repeat && ctx.Err() == nil; n++ {
+		again := r.one(ctx, c)
+		first.Took += again.Took
+		if again.Verdict != first.Verdict {
+			again.Took = first.Took
+			again.Why = fmt.Sprintf("the verdict was %s in the first run, and %s in run %d: %s", first.Verdict, again.Verdict, n, again.Why)
+			if worse(first.Verdict, again.Verdict) == first.Verdict {
+				again.Verdict, again.Cases = first.Verdict, first.Cases
+			}
+			return again
+		}
+	}
+	return first
+}
+
+// one runs a check.
+func (r *runner) one(ctx context.Context, c *Check) Result {
+	result := Result{ID: c.ID, Level: c.Level, Title: c.Title, Tags: c.Tags, Verdict: Skip}
+	began := time.Now()
+	for _, k := range c.Cases {
+		got := r.attempt(ctx, c, k)
+		result.Cases = append(result.Cases, got)
+		if worst := worse(result.Verdict, got.Verdict); worst != result.Verdict || result.Why == "" {
+			result.Verdict = worst
+			if got.Verdict == worst {
+				result.Why = got.Why
+			}
+		}
+	}
+	result.Took = millis(time.Since(began))
+	return result
+}
+
+// attempt runs a case.
+func (r *runner) attempt(ctx context.Context, c *Check, k Case) (result CaseResult) {
+	result = CaseResult{Name: k.Name, Verdict: Skip}
+	for _, need := range c.needs(k) {
+		if !slices.Contains(r.hello.Capabilities, need) {
+			result.Why = "the driver does not say that it is capable of " + string(need)
+			return result
+		}
+	}
+	if c.Process && r.target.Wiring() == "memory" {
+		result.Why = "the client has no process of its own"
+		return result
+	}
+	began := time.Now()
+	defer func() { result.Took = millis(time.Since(began)) }()
+	fixture := lab.Fixture{Seed: strings.Join([]string{r.Seed, c.ID, k.Name}, "/")}
+	if k.Fixture != nil {
+		k.Fixture(&fixture)
+	}
+	l, err := lab.New(fixture)
+	if err != nil {
+		result.Verdict, result.Why = Error, err.Error()
+		return result
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.scaled(limits[c.Takes()]))
+	defer cancel()
+	s := &Session{Lab: l, Config: config(l), run: r, check: c, ctx: ctx, hello: r.hello, alone: k.After != nil}
+	end := s.play(k)
+	s.judge(&result, c.Level, end)
+	result.Conditions = s.conditions
+	result.Exchanges = s.exchanges(began)
+	if result.Verdict != Pass && s.stage != nil {
+		result.Output = s.hide(shorten(s.stage.Output(), maxShown))
+	}
+	if err := l.Close(); err != nil && result.Verdict == Pass {
+		result.Verdict, result.Why = Error, err.Error()
+	}
+	return result
+}
+
+// limits are how long a case may take.
+var limits = map[Cost]time.Duration{Fast: 60 * time.Second, Timed: 90 * time.Second, Slow: 200 * time.Second}
+
+func (r *runner) scaled(d time.Duration) time.Duration {
+	if r.Scale == 0 {
+		return d
+	}
+	return time.Duration(float64(d) * r.Scale)
+}
+
+// play runs a case to its end, and what is to be looked at afterwards.
+func (s *Session) play(k Case) (end *ended) {
+	end = s.protect(k.Run)
+	if s.stage == nil {
+		return end
+	}
+	if err := s.stage.Leave(); err != nil && end == nil {
+		end = &ended{Error, err.Error()}
+	}
+	s.Settle()
+	if k.After != nil && end == nil {
+		end = s.protect(k.After)
+	}
+	return end
+}
+
+// protect calls do, which may end early.
+func (s *Session) protect(do func(*Session)) (end *ended) {
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case ended:
+			end = &p
+		default:
+			end = &ended{Error, fmt.Sprintf("this is a bug in fakeentra, please report it: %v\n%s", p, debug.Stack())}
+		}
+	}()
+	do(s)
+	return nil
+}
+
+// judge says what became of a case.
+func (s *Session) judge(result *CaseResult, level Level, end *ended) {
+	unmet := slices.IndexFunc(s.conditions, func(c Condition) bool { return !c.Met })
+	switch {
+	case end != nil:
+		result.Verdict, result.Why = end.verdict, s.hide(end.why)
+	case len(s.unarmed) > 0:
+		result.Verdict, result.Why = Inconclusive, "the client never came to what the check provokes: "+strings.Join(s.unarmed, ", ")
+	case unmet >= 0:
+		c := s.conditions[unmet]
+		result.Verdict, result.Why = level.unmet(), fmt.Sprintf("%s: expected %s, got %s", c.ID, c.Expected, c.Actual)
+	case len(s.conditions) == 0:
+		result.Verdict, result.Why = Error, "this is a bug in fakeentra, please report it: the case looked at nothing"
+	default:
+		result.Verdict = Pass
+	}
+}
+
+// Digest identifies the catalogue: reports of different ones do not belong
+// together.
+func Digest() string {
+	h := sha256.New()
+	for _, c := range Checks() {
+		_, _ = fmt.Fprintf(h, "%s %s %s\n", c.ID, c.Level, c.Passes)
+		for _, k := range c.Cases {
+			_, _ = fmt.Fprintf(h, "  %s\n", k.Name)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))[:16]
+}
+
+// digest is the beginning of a token's SHA-256, by which equal ones are seen to
+// be equal.
+func digest(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(sum[:6])
+}
