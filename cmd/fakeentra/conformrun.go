@@ -149,7 +149,7 @@ func (c *conformer) prepare(args []string) ([]*suite.Check, suite.Target, error)
 	if err != nil {
 		return nil, suite.Target{}, usage(hint, "--max-memory is %q; expected a size, such as 512m or 2g", c.memory)
 	}
-	if err := c.reporting.check(); err != nil {
+	if err := c.check(); err != nil {
 		return nil, suite.Target{}, err
 	}
 	path, err := findDriver(args[0])
