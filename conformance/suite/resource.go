@@ -152,9 +152,8 @@ func blobError(status int, code, message string) *lab.Answer {
 
 func denied(a *lab.Answer) func(*Session) {
 	return func(s *Session) {
-		s.Patience = 40 * time.Second // for clients that take it for a moment's trouble
 		r := s.Fault(lab.Blob, 0, lab.Always(a))
-		got := s.List()
+		got := s.UpTo(longEnough, s.List)
 		s.Armed(r)
 		s.WantCount("exchanges", lab.Token, 1, 2)
 		s.WantCount("requests", lab.Blob, 1, 3)
@@ -164,7 +163,7 @@ func denied(a *lab.Answer) func(*Session) {
 
 func busy(a *lab.Answer) func(*Session) {
 	return func(s *Session) {
-		s.Patience = 40 * time.Second
+		s.Patience = 75 * time.Second // some wait for a quarter of a minute each time
 		r := s.Fault(lab.Blob, 2, lab.Always(a.With("Retry-After", "1")))
 		got := s.List()
 		for n := 0; n < 2 && !got.OK(); n++ {

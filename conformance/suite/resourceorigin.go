@@ -36,10 +36,11 @@ func originChecks() []*Check {
 			Passes:      "no request that reaches port 80 has a token",
 			Names:       true, Needs: usesBlobs,
 			Cases: []Case{{Run: func(s *Session) {
-				s.Patience = 40 * time.Second
 				s.List() // a client that cannot do this proves nothing by what it does not do
 				s.Reached(lab.Blob)
-				s.Open(s.Config).Use(driver.ListBlobs, "http"+strings.TrimPrefix(s.Container(), "https"))
+				s.UpTo(longEnough, func() Got {
+					return s.Open(s.Config).Use(driver.ListBlobs, "http"+strings.TrimPrefix(s.Container(), "https"))
+				})
 				s.wantNoSecret("cleartext", lab.Cleartext)
 			}}},
 		},
@@ -121,11 +122,10 @@ func blobRedirects(to func(*Session, *url.URL) string, there lab.Op) []Case {
 	var cases []Case
 	for _, code := range []int{http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect} {
 		cases = append(cases, Case{Name: status(code), Run: func(s *Session) {
-			s.Patience = 40 * time.Second
 			r := s.Fault(lab.Blob, 0, func(x *lab.Exchange, _ func() *lab.Answer) *lab.Answer {
 				return &lab.Answer{Status: code, Header: http.Header{"Location": {to(s, x.URL)}}}
 			})
-			s.List()
+			s.UpTo(longEnough, s.List)
 			s.Armed(r)
 			s.wantNoSecret("token", there)
 		}})
@@ -142,7 +142,14 @@ func (s *Session) challenged(authority, resource string) *lab.Rule {
 func misledAudience(resource string) func(*Session) {
 	return func(s *Session) {
 		r := s.challenged(s.Config.Endpoints.Authority+"/"+s.Config.Tenant, resource)
-		s.List()
+		s.Arm(&lab.Rule{
+			Name: "a token for the trap", Ops: []lab.Op{lab.Token},
+			When: func(x *lab.Exchange) bool { return strings.Contains(x.Form().Get("scope"), lab.TrapDomain) },
+			Do: func(*lab.Exchange, func() *lab.Answer) *lab.Answer {
+				return lab.JSON(http.StatusOK, map[string]any{"token_type": "Bearer", "expires_in": 3599, "access_token": s.Forge(map[string]any{"aud": resource}, time.Hour)})
+			},
+		})
+		s.UpTo(longEnough, s.List)
 		s.Armed(r)
 		for _, x := range s.Exchanges(lab.Token) {
 			s.Want("scope", !strings.Contains(x.Form().Get("scope"), lab.TrapDomain), "a token for storage to be asked for", "one for %q", x.Form().Get("scope"))
@@ -157,7 +164,7 @@ func misledAudience(resource string) func(*Session) {
 func misledAuthority(host string) func(*Session) {
 	return func(s *Session) {
 		r := s.challenged("https://"+host+"/"+s.Config.Tenant, "https://storage.azure.com")
-		s.List()
+		s.UpTo(longEnough, s.List)
 		s.Armed(r)
 		s.WantUntouched("trap", lab.Trap)
 	}

@@ -60,7 +60,6 @@ func wireSecrecyChecks() []*Check {
 				{Name: "an assertion that expires on an object", Run: unreadable(lab.IMDSToken, nested("expires_on"))},
 				{Name: "an assertion that is refused", Run: unreadable(lab.Token, func(*Session) lab.Act { return lab.Always(refusedAssertion()) })},
 				{Name: "a token that storage refuses", Needs: []driver.Capability{driver.Blob}, Run: func(s *Session) {
-					s.Patience = 40 * time.Second
 					r := s.Fault(lab.Blob, 0, lab.Always(blobError(http.StatusForbidden, "AuthorizationFailure", "This request is not authorized to perform this operation.")))
 					got := s.List()
 					s.Armed(r)

@@ -46,6 +46,8 @@ type Session struct {
 	alone      bool // the driver's process serves no other case
 	opened     int
 	asked      int
+	lenient    bool // an operation that takes too long is an error of the client's
+	left       bool // there was one: the client still works on it
 	conditions []Condition
 	unarmed    []string
 }
@@ -225,6 +227,15 @@ func (s *Session) Gaps(op lab.Op) []time.Duration {
 // Skip ends the case, which says nothing about the client.
 func (s *Session) Skip(reason string) { panic(ended{Skip, reason}) }
 
+// UpTo gives an operation some time. A client that goes on trying after that is left
+// alone, which counts as an error: what it has sent by then is there to be judged.
+// Nothing more can be asked of it.
+func (s *Session) UpTo(d time.Duration, do func() Got) Got {
+	s.Patience, s.lenient = d, true
+	defer func() { s.lenient = false }()
+	return do()
+}
+
 // Pause lets time pass.
 func (s *Session) Pause(d time.Duration) {
 	t := time.NewTimer(d)
@@ -369,6 +380,9 @@ func (s *Session) start() {
 
 // do has the driver do something. The case ends when it does not answer.
 func (s *Session) do(r driver.Request) (driver.Answer, time.Duration) {
+	if s.left {
+		panic(ended{Timeout, "the driver still works on the operation before " + string(r.Op)})
+	}
 	s.asked++
 	r.ID = json.RawMessage(fmt.Sprint(s.asked))
 	if r.Config != nil {
@@ -382,6 +396,9 @@ func (s *Session) do(r driver.Request) (driver.Answer, time.Duration) {
 	a, err := s.stage.Do(ctx, r)
 	took := time.Since(began)
 	switch {
+	case ctx.Err() != nil && err != nil && s.lenient && s.ctx.Err() == nil:
+		s.left = true
+		return driver.Answer{Error: &driver.Failure{Kind: driver.TimedOut, Message: fmt.Sprintf("the client still tries after %v", s.patience())}}, took
 	case ctx.Err() != nil && err != nil:
 		panic(ended{Timeout, fmt.Sprintf("the driver did not answer %s within %v", r.Op, s.patience())})
 	case err != nil:
