@@ -135,14 +135,16 @@ func resourceBugs() []*Bug {
 func tryIdentityFirst(k *knobs) {
 	var denied atomic.Bool
 	k.Bearer = func(ctx context.Context, c *client, _ *url.URL, r driver.TokenRequest) (driver.Outcome, error) {
-		if denied.Load() {
-			return c.Token(ctx, r)
+		got, err := c.Token(ctx, r)
+		if denied.Load() || err != nil {
+			return got, err
 		}
 		return c.ManagedIdentityToken(ctx, "https://storage.azure.com")
 	}
 	k.Insist = func(_ context.Context, _ *client, _ *driver.TokenRequest, resp *http.Response, _ int) bool {
 		refused := resp.StatusCode == http.StatusForbidden || resp.StatusCode == http.StatusUnauthorized
-		return refused && denied.CompareAndSwap(false, true)
+		first := refused && denied.CompareAndSwap(false, true)
+		return first && challenge(resp.Header) == "" // that one has its answer
 	}
 }
 

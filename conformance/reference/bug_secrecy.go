@@ -25,6 +25,12 @@ func secrecyBugs() []*Bug {
 			Break: func(k *knobs) { k.LogRefused = true },
 		},
 		{
+			Check: "SEC-01", What: "logs the headers with which it asks for the managed identity's token", Also: []string{"SEC-02"},
+			Break: func(k *knobs) {
+				k.request(toIdentity, func(r *http.Request) { k.client.logf("asked with %v", r.Header) })
+			},
+		},
+		{
 			Check: "SEC-02", What: "logs what the token endpoint answered, at the verbose level",
 			Break: func(k *knobs) { k.LogAnswers = true },
 		},

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fakeentra/fakeentra"
 	"github.com/fakeentra/fakeentra/conformance/driver"
 	"github.com/fakeentra/fakeentra/conformance/internal/lab"
 )
@@ -23,8 +24,7 @@ func wireSecrecyChecks() []*Check {
 			Sources:     []string{pageMSALLogging},
 			Provokes:    "An exchange, a list of blobs, and an exchange that is refused.",
 			Passes:      "the output of the process has no secret, and no telling part of one",
-			Needs:       []driver.Capability{driver.IMDS},
-			Cases:       []Case{{Run: useAndFail, After: wantQuiet}},
+			Cases:       inPlaces(useAndFail, wantQuiet),
 		},
 		{
 			ID: "SEC-02", Level: Should, Tags: []string{"sec"}, Title: "no secret is logged at the most verbose level",
@@ -35,12 +35,12 @@ func wireSecrecyChecks() []*Check {
 			},
 			Provokes: "The same as SEC-01, with the most verbose log.",
 			Passes:   "the output of the process has no secret, and no telling part of one",
-			Needs:    []driver.Capability{driver.IMDS, driver.VerboseLog},
+			Needs:    []driver.Capability{driver.VerboseLog},
 			Known:    []string{"MSAL Python before the fix of #362: not met (reported)"},
-			Cases: []Case{{Run: func(s *Session) {
+			Cases: inPlaces(func(s *Session) {
 				s.Config.LogLevel = "verbose"
 				useAndFail(s)
-			}, After: wantQuiet}},
+			}, wantQuiet),
 		},
 		{
 			ID: "SEC-03", Level: Must, Tags: []string{"sec", "err"}, Title: "no secret is in an error",
@@ -73,25 +73,42 @@ func wireSecrecyChecks() []*Check {
 			Sources:     []string{"RFC 6750 section 2.3", "RFC 6750 section 5.3"},
 			Provokes:    "Nothing: an exchange, and a list of blobs.",
 			Passes:      "no URL and no other header of any request has a secret",
-			Needs:       []driver.Capability{driver.IMDS},
-			Cases: []Case{{Run: func(s *Session) {
-				s.use()
-				s.Reached(lab.Token)
-				actual, met := "none", true
-				for _, x := range s.Exchanges() {
-					h := x.Header.Clone()
-					for _, name := range meantFor[x.Op] {
-						h.Del(name)
-					}
-					if found := s.spilled(x.Target + "\n" + headerText(h)); len(found) > 0 {
-						actual, met = strings.Join(found, " and ")+" in the URL or the header of "+x.Method+" "+shorten(x.URL.Redacted(), 120), false
-						break
-					}
-				}
-				s.Want("place", met, "no secret in a URL or another header", "%s", actual)
-			}}},
+			Cases:       inPlaces(wantInPlace, nil),
 		},
 	}
+}
+
+// inPlaces returns a case for a virtual machine, one for App Service, whose
+// endpoint has a secret of its own, and one for Azure Arc, where there is a key.
+func inPlaces(run, after func(*Session)) []Case {
+	cases := []Case{
+		{Name: "a virtual machine", Needs: []driver.Capability{driver.IMDS}, Run: run},
+		at(fakeentra.AppService, Case{Name: "App Service", Needs: []driver.Capability{driver.AppService}, Run: run})[0],
+		onArc("Azure Arc", run),
+	}
+	cases[2].Needs = needsArc
+	for i := range cases {
+		cases[i].After = after
+	}
+	return cases
+}
+
+// wantInPlace expects secrets in the headers alone that are meant for them.
+func wantInPlace(s *Session) {
+	s.use()
+	s.Reached(lab.Token)
+	actual, met := "none", true
+	for _, x := range s.Exchanges() {
+		h := x.Header.Clone()
+		for _, name := range meantFor[x.Op] {
+			h.Del(name)
+		}
+		if found := s.spilled(x.Target + "\n" + headerText(h)); len(found) > 0 {
+			actual, met = strings.Join(found, " and ")+" in the URL or the header of "+x.Method+" "+shorten(x.URL.Redacted(), 120), false
+			break
+		}
+	}
+	s.Want("place", met, "no secret in a URL or another header", "%s", actual)
 }
 
 const pageMSALLogging = "https://learn.microsoft.com/entra/identity-platform/msal-logging-dotnet"
@@ -102,12 +119,19 @@ var meantFor = map[lab.Op][]string{
 	lab.EndpointToken: {"Authorization", "X-Identity-Header", "Secret"},
 }
 
-// use has a client get a token, and list blobs with it if it can.
-func (s *Session) use() Got {
+// use has a client get a token, and list blobs with it if it can. The keys that it
+// reads are secrets from then on.
+func (s *Session) use() {
 	if s.Has(driver.Blob) {
-		return s.List()
+		s.List()
+	} else {
+		s.Token()
 	}
-	return s.Token()
+	for _, x := range s.Exchanges(lab.EndpointToken) {
+		if key, found := strings.CutPrefix(x.Header.Get("Authorization"), "Basic "); found {
+			s.Secret("a key of the agent", key)
+		}
+	}
 }
 
 // useAndFail does an exchange, and one that is refused.
