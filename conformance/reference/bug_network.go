@@ -77,13 +77,10 @@ func networkBugs() []*Bug {
 		{
 			Check: "NET-07", What: "cannot do without HTTP/2", Also: []string{"NET-08"}, // which is about HTTP/1.1
 			Break: func(k *knobs) {
-				k.onNetwork(func(t *http.Transport) {
-					t.TLSClientConfig.VerifyConnection = func(s tls.ConnectionState) error {
-						if s.NegotiatedProtocol != "h2" {
-							return errors.New("the server has no HTTP/2")
-						}
-						return nil
-					}
+				k.onWire(toToken, func(next http.RoundTripper) http.RoundTripper {
+					return rewriting(next, func(resp *http.Response) bool { return resp.ProtoMajor < 2 }, func([]byte) ([]byte, error) {
+						return nil, errors.New("the server has no HTTP/2")
+					})
 				})
 			},
 		},
@@ -177,7 +174,7 @@ func hopeForCertificates(k *knobs) {
 }
 
 func refuseEarly(next http.RoundTripper) http.RoundTripper {
-	return rewriting(next, func(resp *http.Response, body []byte) ([]byte, error) {
+	return rewriting(next, succeeded, func(body []byte) ([]byte, error) {
 		var token struct {
 			NotBefore string `json:"not_before"`
 		}
@@ -190,10 +187,10 @@ func refuseEarly(next http.RoundTripper) http.RoundTripper {
 }
 
 func readLatin1(next http.RoundTripper) http.RoundTripper {
-	return rewriting(next, func(resp *http.Response, body []byte) ([]byte, error) {
-		if resp.Header.Get("Content-Type") != "application/json" {
-			return body, nil
-		}
+	unnamed := func(resp *http.Response) bool {
+		return !succeeded(resp) && resp.Header.Get("Content-Type") == "application/json"
+	}
+	return rewriting(next, unnamed, func(body []byte) ([]byte, error) {
 		letters := make([]rune, len(body))
 		for i, b := range body {
 			letters[i] = rune(b)
@@ -202,19 +199,21 @@ func readLatin1(next http.RoundTripper) http.RoundTripper {
 	})
 }
 
-// rewriting changes the bodies of answers.
-func rewriting(next http.RoundTripper, change func(*http.Response, []byte) ([]byte, error)) http.RoundTripper {
+func succeeded(resp *http.Response) bool { return resp.StatusCode == http.StatusOK }
+
+// rewriting changes the bodies of some answers.
+func rewriting(next http.RoundTripper, which func(*http.Response) bool, change func([]byte) ([]byte, error)) http.RoundTripper {
 	return roundTripper(func(r *http.Request) (*http.Response, error) {
 		resp, err := next.RoundTrip(r)
-		if err != nil {
-			return nil, err
+		if err != nil || !which(resp) {
+			return resp, err
 		}
 		defer func() { _ = resp.Body.Close() }()
 		body, err := io.ReadAll(resp.Body)
 		if err != nil {
 			return nil, err
 		}
-		if body, err = change(resp, body); err != nil {
+		if body, err = change(body); err != nil {
 			return nil, err
 		}
 		same := *resp
