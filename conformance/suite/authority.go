@@ -19,10 +19,10 @@ func hostChecks() []*Check {
 	return []*Check{
 		{
 			ID: "AUT-05", Level: Must, Tags: []string{"core", "sec"}, Title: "a tenant cannot name the host",
-			Requirement: "A tenant often comes from a request or a file. Whatever its name is, it does not lead the assertion to another host; what is no tenant is refused.",
+			Requirement: "A tenant often comes from a request or a file. Whatever its name is, it does not lead the assertion to another host; what is no tenant is refused. What could be the query or the fragment of a URL may be cut off.",
 			Sources:     []string{"https://github.com/AzureAD/microsoft-authentication-library-for-go/issues/623"},
 			Provokes:    "Clients are configured with, or asked for, tenants such as ../../trap.test/x and //trap.test/x.",
-			Passes:      "no request reaches that host, and each is an error",
+			Passes:      "no request reaches that host, and each is an error; after the tenant's ID, ?x= and # may be ignored",
 			Names:       true,
 			Needs:       []driver.Capability{driver.IMDS},
 			Known:       []string{"MSAL Go before 1.8.0: not met (https://github.com/AzureAD/microsoft-authentication-library-for-go/issues/623)"},
@@ -92,7 +92,9 @@ func (s *Session) hostileTenants() []string {
 }
 
 func (s *Session) wantNoTenant(tenant string, got Got) {
-	s.Want("outcome", !got.OK(), "an error for the tenant "+tenant, "%s", got)
+	own, _, cut := strings.Cut(strings.ReplaceAll(tenant, "?", "#"), "#")
+	ignored := cut && lab.Claim(got.Token, "tid") == own
+	s.Want("outcome", !got.OK() || ignored, "an error for the tenant "+tenant, "%s", got)
 }
 
 func sovereign(name string, cloud fakeentra.Environment) Case {

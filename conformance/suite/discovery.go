@@ -20,7 +20,7 @@ func discoveryChecks() []*Check {
 			Passes:      "no request reaches that host, or port 80 of the login host",
 			Names:       true,
 			Needs:       []driver.Capability{driver.IMDS},
-			Known:       []string{"azidentity 1.15.0: not met (observed)", "MSAL Go 1.10.1: not met (observed)"},
+			Known:       []string{"azidentity 1.15.0: not met (observed)", "MSAL Go 1.10.1: not met (observed)", "MSAL for Python 1.39.0: not met for another host (observed)"},
 			Cases: []Case{
 				{Name: "another host", Run: func(s *Session) {
 					s.document(map[string]any{"token_endpoint": "https://" + lab.TrapDomain + "/" + string(s.Tenant.ID) + "/oauth2/v2.0/token"})
@@ -40,7 +40,7 @@ func discoveryChecks() []*Check {
 			Passes:      "the client fails",
 			Names:       true,
 			Needs:       []driver.Capability{driver.IMDS},
-			Known:       []string{"MSAL Go before 1.6.0: not met (https://github.com/AzureAD/microsoft-authentication-library-for-go/issues/591)"},
+			Known:       []string{"MSAL Go before 1.6.0: not met (https://github.com/AzureAD/microsoft-authentication-library-for-go/issues/591)", "MSAL for Python 1.39.0: not met (observed)"},
 			Cases:       []Case{issuer("another host", lab.TrapDomain), issuer("a host with a similar name", "login.microsoftonline.com."+lab.TrapDomain)},
 		},
 		{
