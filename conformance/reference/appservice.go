@@ -14,11 +14,12 @@ type appService struct {
 }
 
 // ask implements [source].
-func (a appService) ask(ctx context.Context, m *managedIdentity, resource, _ string) (*http.Response, []byte, error) {
+func (a appService) ask(ctx context.Context, m *managedIdentity, resource, refused string) (*http.Response, []byte, error) {
 	q := url.Values{"api-version": {"2019-08-01"}, "resource": {resource}}
 	if err := m.selector(q, map[string]string{"client_id": "client_id", "object_id": "principal_id", "resource_id": "mi_res_id"}); err != nil {
 		return nil, nil, err
 	}
+	m.tellRefused(q, refused)
 	req, err := get(ctx, a.endpoint, q)
 	if err != nil {
 		return nil, nil, err

@@ -2,6 +2,8 @@ package reference
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -15,6 +17,15 @@ import (
 type claimsKnobs struct {
 	KeepIdentity bool // claims do not reach IMDS, which takes none
 	OneCache     bool // for tokens with and without the capability of CAE
+	Base64Hash   bool // which tokens were refused is not said in hexadecimal
+}
+
+// hash writes a hash as endpoints read it.
+func (k *knobs) hash(sum []byte) string {
+	if k.Base64Hash {
+		return base64.RawURLEncoding.EncodeToString(sum)
+	}
+	return hex.EncodeToString(sum)
 }
 
 func claimsBugs() []*Bug {
@@ -55,6 +66,10 @@ func claimsBugs() []*Bug {
 					return true
 				}
 			},
+		},
+		{
+			Check: "CAE-07", What: "tells endpoints which token was refused in Base64",
+			Break: func(k *knobs) { k.Base64Hash = true },
 		},
 	}
 }

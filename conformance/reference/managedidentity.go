@@ -90,7 +90,7 @@ func (m *managedIdentity) acquire(ctx context.Context, resource, claims string) 
 	}
 	defer unlock()
 	t, ok := m.cache.get(resource)
-	if ok && claims == "" && (time.Now().Before(t.refresh) || m.UnsignedTimes && endless(t)) && !m.NoIdentityCache {
+	if ok && claims == "" && (time.Now().Before(t.refresh) || m.UnsignedTimes && m.Source == "imds" && endless(t)) && !m.NoIdentityCache {
 		return t, nil
 	}
 	t, err = m.fetch(ctx, resource, claims)
@@ -106,8 +106,12 @@ func (m *managedIdentity) fetch(ctx context.Context, resource, claims string) (i
 	if err != nil {
 		return identityToken{}, err
 	}
+	refused := ""
+	if before, ok := m.cache.get(resource); ok && claims != "" {
+		refused = before.value
+	}
 	for n := 0; ; n++ {
-		resp, body, err := m.try(ctx, src, resource, claims)
+		resp, body, err := m.try(ctx, src, resource, refused)
 		if ctx.Err() != nil {
 			return identityToken{}, ctx.Err()
 		}
@@ -133,13 +137,13 @@ func (m *managedIdentity) fetch(ctx context.Context, resource, claims string) (i
 }
 
 // try asks once. An answer that does not come is given up.
-func (m *managedIdentity) try(ctx context.Context, src source, resource, claims string) (*http.Response, []byte, error) {
+func (m *managedIdentity) try(ctx context.Context, src source, resource, refused string) (*http.Response, []byte, error) {
 	if m.Deaf {
 		ctx = context.WithoutCancel(ctx)
 	}
 	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
-	return src.ask(ctx, m, resource, claims)
+	return src.ask(ctx, m, resource, refused)
 }
 
 // send sends a request to the endpoint, and reads the answer.

@@ -78,11 +78,12 @@ var errPin = errors.New("tls: the certificate of the managed identity endpoint h
 
 // ask implements [source]. Which identity an application has is a matter of the
 // cluster.
-func (f serviceFabric) ask(ctx context.Context, m *managedIdentity, resource, _ string) (*http.Response, []byte, error) {
+func (f serviceFabric) ask(ctx context.Context, m *managedIdentity, resource, refused string) (*http.Response, []byte, error) {
 	q := url.Values{"api-version": {"2019-07-01-preview"}, "resource": {resource}}
 	if err := m.overlooks("servicefabric", m.selector(q, nil)); err != nil {
 		return nil, nil, err
 	}
+	m.tellRefused(q, refused)
 	req, err := get(ctx, f.endpoint, q)
 	if err != nil {
 		return nil, nil, err

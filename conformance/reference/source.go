@@ -2,6 +2,7 @@ package reference
 
 import (
 	"context"
+	"crypto/sha256"
 	"net/http"
 	"net/url"
 	"slices"
@@ -12,8 +13,9 @@ import (
 // A source is one kind of host, and the way in which it hands out tokens.
 type source interface {
 	// ask does the requests that a token takes, and returns the last answer. An
-	// error says that there is none, or that it must not be used.
-	ask(ctx context.Context, m *managedIdentity, resource, claims string) (*http.Response, []byte, error)
+	// error says that there is none, or that it must not be used. refused is the
+	// token that has to be replaced, or empty.
+	ask(ctx context.Context, m *managedIdentity, resource, refused string) (*http.Response, []byte, error)
 	// retryable reports whether the endpoint may answer better later.
 	retryable(status int) bool
 }
@@ -54,6 +56,18 @@ func (m *managedIdentity) selector(q url.Values, names map[string]string) error 
 	}
 	q.Set(name, m.Identity.Value)
 	return nil
+}
+
+// tellRefused adds which token is worth nothing any more to the parameters of a
+// source that would hand it out again.
+func (m *managedIdentity) tellRefused(q url.Values, refused string) {
+	if m.CAE {
+		q.Set("xms_cc", "cp1")
+	}
+	if refused != "" {
+		sum := sha256.Sum256([]byte(refused))
+		q.Set("token_sha256_to_refresh", m.hash(sum[:]))
+	}
 }
 
 // get makes the request for a token of a source with a query.

@@ -1,8 +1,12 @@
 package suite
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"slices"
 
+	"github.com/fakeentra/fakeentra"
 	"github.com/fakeentra/fakeentra/conformance/driver"
 	"github.com/fakeentra/fakeentra/conformance/internal/lab"
 )
@@ -75,7 +79,44 @@ func claimsCacheChecks() []*Check {
 				}
 			}}},
 		},
+		{
+			ID: "CAE-07", Level: May, Tags: []string{"cae", "src"}, Title: "endpoints are told which token was refused",
+			Requirement: "Endpoints that cache the token of the managed identity can be told which one is worth nothing any more: by its SHA-256 in token_sha256_to_refresh. Otherwise they hand out the same one again. Clients say xms_cc=cp1 beside it.",
+			Sources:     []string{"https://github.com/AzureAD/microsoft-authentication-library-for-dotnet/issues/4845", "MSAL.NET, ManagedIdentitySourceExtensions.cs"},
+			Provokes:    "In a web app and in Service Fabric, a token is asked for, and then another one with claims.",
+			Passes:      "a request to the endpoint for the second has the parameter, and it is the SHA-256, in lower case hexadecimal, of a token of the managed identity that was handed out before",
+			Known:       []string{"MSAL Go 1.10.1 and MSAL Node 7.2.1 at App Service: not met (source)", "MSAL.NET: met at Service Fabric alone (source)"},
+			Cases: []Case{
+				{
+					Name: "App Service", Needs: []driver.Capability{driver.AppService, driver.Claims},
+					Fixture: func(f *lab.Fixture) { f.Source = fakeentra.AppService }, Run: (*Session).wantRefusedToken,
+				},
+				needing(inFabric("Service Fabric", (*Session).wantRefusedToken), append([]driver.Capability{driver.Claims}, needsFabric...)),
+			},
+		},
 	}
+}
+
+func needing(k Case, needs []driver.Capability) Case {
+	k.Needs = needs
+	return k
+}
+
+// wantRefusedToken expects the endpoint to be told which token was refused.
+func (s *Session) wantRefusedToken() {
+	s.withClaims()
+	asked := s.Reached(lab.EndpointToken)
+	var refused, said []string
+	for _, x := range asked {
+		if told := x.Query()["token_sha256_to_refresh"]; len(told) > 0 {
+			said = told
+			break
+		}
+		sum := sha256.Sum256([]byte(x.Issued()))
+		refused = append(refused, hex.EncodeToString(sum[:]))
+	}
+	met := len(said) == 1 && slices.Contains(refused, said[0])
+	s.Want("hash", met, "the SHA-256 of a token that was handed out before, in a request for another one", "%q in %d requests", said, len(asked))
 }
 
 // withClaims has the client ask for a token, and then for one with claims. It
