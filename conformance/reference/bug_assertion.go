@@ -13,7 +13,7 @@ import (
 
 // assertionKnobs change what the client does about the assertion at the token endpoint (AST).
 type assertionKnobs struct {
-	UnsignedTimes  bool // the time that a token has left is compared as if it were never negative
+	UnsignedTimes  bool // the time that a token of IMDS has left is compared as if it were never negative
 	EagerAssertion bool // a request begins with the assertion, whether there is to be an exchange or not
 	HideReason     bool // errors do not say why an assertion was refused
 }
@@ -42,7 +42,7 @@ func assertionBugs() []*Bug {
 			},
 		},
 		{
-			Check: "AST-04", What: "ends its assertion with a line break, as if from a file",
+			Check: "AST-04", What: "ends its assertion with a line break, as if from a file", Also: []string{"MIT-01"},
 			Break: func(k *knobs) {
 				k.form(func(f url.Values) { f.Set("client_assertion", f.Get("client_assertion")+"\n") })
 			},
@@ -80,7 +80,7 @@ func assertionBugs() []*Bug {
 			Break: func(k *knobs) { k.form(func(f url.Values) { f["client_info"] = []string{"1", "1"} }) },
 		},
 		{
-			Check: "AST-10", What: "takes an expired assertion for one with a long time left",
+			Check: "AST-10", What: "takes an expired assertion for one with a long time left", Also: []string{"MIT-05"},
 			Break: func(k *knobs) { k.UnsignedTimes = true },
 		},
 		{
@@ -129,7 +129,7 @@ func byV1(next http.RoundTripper) http.RoundTripper {
 		if err != nil {
 			return nil, err
 		}
-		body, err := io.ReadAll(resp.Body)
+		body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 		if err != nil {
 			return nil, err
 		}

@@ -36,7 +36,7 @@ func authorityBugs() []*Bug {
 			},
 		},
 		{
-			Check: "AUT-02", What: "goes on with the tenant of the last request that named one",
+			Check: "AUT-02", What: "goes on with the tenant of the last request that named one", Also: []string{"CAC-03"},
 			Break: func(k *knobs) { k.onAsk(lastTenant) },
 		},
 		{
@@ -121,7 +121,7 @@ func authorityBugs() []*Bug {
 			},
 		},
 		{
-			Check: "AUT-12", What: "fails when two tenants are used for the first time at once",
+			Check: "AUT-12", What: "fails when two tenants are used for the first time at once", Also: []string{"CAC-04"},
 			Break: func(k *knobs) { k.onWire(toAuthority, oneTenantAtATime()) },
 		},
 	}

@@ -230,7 +230,7 @@ func (c *client) assertion(ctx context.Context, _ confidential.AssertionRequestO
 	}
 	t, err := c.identity.token(ctx, c.Audience, e.claims)
 	if refused, ok := errors.AsType[*failure](err); ok && refused.status/100 == 4 && c.HideReason {
-		err = errors.New("there is no assertion")
+		err = failed(refused.kind, "there is no assertion")
 	}
 	return t.value, err
 }
