@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fakeentra/fakeentra"
 	"github.com/fakeentra/fakeentra/conformance/driver"
 	"github.com/fakeentra/fakeentra/conformance/internal/lab"
 )
@@ -33,7 +34,7 @@ func identityTokenChecks() []*Check {
 			ID: "MIT-02", Level: Must, Tags: []string{"core"}, Title: "expires_on as text and as a number",
 			Requirement: "A client reads expires_on in seconds since 1970 as the text that IMDS writes, and as the number that other endpoints do.",
 			Sources:     []string{pageVMToken, "https://github.com/AzureAD/microsoft-authentication-library-for-dotnet/issues/5167"},
-			Provokes:    "IMDS answers with expires_on alone, in either form.",
+			Provokes:    "IMDS answers with expires_on in either form, beside the usual expires_in.",
 			Passes:      passesDialect,
 			Needs:       needsIMDS,
 			Cases: []Case{
@@ -48,14 +49,14 @@ func identityTokenChecks() []*Check {
 				"https://github.com/AzureAD/microsoft-authentication-library-for-dotnet/issues/4963", "https://github.com/Azure/azure-sdk-for-net/issues/46714",
 				"https://github.com/AzureAD/microsoft-authentication-library-for-python/issues/760",
 			},
-			Provokes: "IMDS answers with expires_on alone, as a date.",
+			Provokes: "IMDS answers with expires_on as a date, beside the usual expires_in; and App Service does, which has no expires_in.",
 			Passes:   passesDialect,
-			Needs:    needsIMDS,
-			Known:    []string{"Azure.Identity 1.13.0, with MSAL.NET before 4.66.1: not met (reported)"},
+			Known:    []string{"Azure.Identity 1.13.0, with MSAL.NET before 4.66.1: not met (reported)", "@azure/identity 4.13.1, @azure/msal-node 7.2.1: not met, take such a date for now (observed)"},
 			Cases: []Case{
-				dialect("with offset", written("2006-01-02T15:04:05-07:00")),
-				dialect("with Z", written("2006-01-02T15:04:05Z")),
-				dialect("with seven digits", written("2006-01-02T15:04:05.0000000-07:00")),
+				elsewhere(fakeentra.IMDS, driver.IMDS, dialect("with offset", written("2006-01-02T15:04:05-07:00"))),
+				elsewhere(fakeentra.IMDS, driver.IMDS, dialect("with Z", written("2006-01-02T15:04:05Z"))),
+				elsewhere(fakeentra.IMDS, driver.IMDS, dialect("with seven digits", written("2006-01-02T15:04:05.0000000-07:00"))),
+				elsewhere(fakeentra.AppService, driver.AppService, dialect("at App Service", written("2006-01-02T15:04:05.0000000-07:00"))),
 			},
 		},
 		{
@@ -65,9 +66,9 @@ func identityTokenChecks() []*Check {
 				"https://github.com/Azure/azure-sdk-for-python/issues/9480", "https://github.com/Azure/azure-sdk-for-net/issues/12869",
 				"https://github.com/Azure/azure-sdk-for-js/issues/4965", "https://github.com/Azure/azure-cli/issues/20215",
 			},
-			Provokes: "The endpoint of App Service, and that of Azure ML, answers with expires_on alone, as such a date.",
+			Provokes: "The endpoint of App Service, and that of Azure ML, answers with expires_on as such a date. They have no expires_in.",
 			Passes:   passesDialect,
-			Known:    []string{"azidentity 1.15.0: not met (observed)", "MSAL Go 1.10.1: not met (observed)"},
+			Known:    []string{"azidentity 1.15.0, MSAL Go 1.10.1: not met (observed)", "@azure/identity 4.13.1, @azure/msal-node 7.2.1: not met, take such a date for now (observed)", "azure-identity 1.27.0 and MSAL 1.39.0 for Python: not met (observed)"},
 			Cases:    olderDialects(),
 		},
 		{
@@ -77,7 +78,7 @@ func identityTokenChecks() []*Check {
 			Provokes:    "IMDS answers that a token ends in six seconds: by expires_in, by expires_on, and by expires_on where expires_in says a day. There is an exchange at once and another one seven seconds later.",
 			Passes:      "the client asks IMDS again before the second exchange",
 			Cost:        Timed, Needs: needsIMDS,
-			Known: []string{"@azure/msal-node before 2.8.0: not met (its changelog)"},
+			Known: []string{"@azure/msal-node before 2.8.0: not met (its changelog)", "azure-identity 1.27.0 and MSAL 1.39.0 for Python: not met at IMDS, where they read expires_in (observed)"},
 			Cases: []Case{
 				shortLived("expires_in", func(in string, _ int64) map[string]any {
 					return map[string]any{"expires_in": in, "expires_on": lab.Absent}

@@ -163,6 +163,7 @@ func imdsHang() *Check {
 		Passes:      "the client fails within a second and a half of it, and the connection is closed by then or soon after",
 		Cost:        Timed,
 		Needs:       needsIMDS,
+		Known:       []string{"@azure/identity 4.13.1: not met (observed)"},
 		Cases: []Case{
 			{Name: "deadline", Needs: []driver.Capability{driver.Timeout}, Run: func(s *Session) { s.wantGivenUp(driver.TokenRequest{Timeout: 3000}, 3*time.Second) }},
 			{Name: "cancel", Needs: []driver.Capability{driver.Cancel}, Run: func(s *Session) { s.wantGivenUp(driver.TokenRequest{CancelAfter: 1000}, time.Second) }},
@@ -173,15 +174,34 @@ func imdsHang() *Check {
 // wantGivenUp expects a client to stop when its caller does.
 func (s *Session) wantGivenUp(r driver.TokenRequest, after time.Duration) {
 	const grace = 1500 * time.Millisecond
-	s.Patience = time.Minute // so that a client without any care is seen to be late
+	s.Patience = 40 * time.Second // so that a client without any care is seen to be late
 	rule := s.identityFault(0, lab.Always(&lab.Answer{Hang: true}))
-	got := s.Ask(r)
+	got := s.inTime(r)
 	s.Armed(rule)
 	s.WantError(got)
 	s.Want("time", got.Took <= s.run.scaled(after+grace), fmt.Sprintf("an end within %v", after+grace), "%v", got.Took.Round(10*time.Millisecond))
 	s.Pause(time.Second)
 	open := slices.DeleteFunc(s.requestsForIdentity(), func(x *lab.Exchange) bool { return !x.Done.IsZero() })
 	s.Want("closed", len(open) == 0, "closed connections a second later", "%d requests that are still waited for", len(open))
+}
+
+// inTime asks for a token, and has the control back in any case: a driver that does
+// not answer is one whose client is late.
+func (s *Session) inTime(r driver.TokenRequest) (got Got) {
+	client, began := s.Default(), time.Now()
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case ended:
+			if p.verdict != Timeout {
+				panic(p)
+			}
+			got = Got{Outcome: driver.Outcome{Error: &driver.Failure{Message: p.why}}, Took: time.Since(began)}
+		default:
+			panic(p)
+		}
+	}()
+	return client.Ask(r)
 }
 
 func imdsProbe() *Check {
