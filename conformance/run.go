@@ -2,13 +2,14 @@ package conformance
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/fakeentra/fakeentra/conformance/driver"
+	"github.com/fakeentra/fakeentra/conformance/expect"
 	"github.com/fakeentra/fakeentra/conformance/suite"
 )
 
@@ -19,8 +20,11 @@ type options struct {
 	selection suite.Selection
 	strict    bool
 	realTime  bool
-	expected  map[string]string
+	expected  []expectation
+	files     []string
 }
+
+type expectation struct{ check, reason string }
 
 // Only runs the checks whose IDs match one of patterns, such as IMDS-* (see
 // [path.Match]).
@@ -46,12 +50,13 @@ func RealTime() Option { return func(o *options) { o.realTime = true } }
 // Expect says that a client is known not to meet a check, and why. The test then
 // fails if it does meet it, so that the expectation is taken away.
 func Expect(id, reason string) Option {
-	return func(o *options) {
-		if o.expected == nil {
-			o.expected = map[string]string{}
-		}
-		o.expected[id] = reason
-	}
+	return func(o *options) { o.expected = append(o.expected, expectation{id, reason}) }
+}
+
+// ExpectFile does what [Expect] does for all that a file says (see package expect),
+// which may be the one that "fakeentra conform run" uses for the same client.
+func ExpectFile(name string) Option {
+	return func(o *options) { o.files = append(o.files, name) }
 }
 
 // runs counts the runs of this process, so that their identifiers differ: some
@@ -76,11 +81,7 @@ func Run(t *testing.T, d driver.Driver, opts ...Option) {
 	if err != nil {
 		t.Fatalf("conformance: %v", err)
 	}
-	for id := range o.expected {
-		if suite.Find(id) == nil {
-			t.Errorf("conformance: no check is called %q", id)
-		}
-	}
+	known := o.known(t)
 	seed := fmt.Sprintf("%s %d", suite.DefaultSeed, runs.Add(1))
 	temp := t.TempDir()
 	target := suite.WithEnvironment(suite.InProcess(d, temp))
@@ -88,7 +89,7 @@ func Run(t *testing.T, d driver.Driver, opts ...Option) {
 		t.Run(c.ID, func(t *testing.T) {
 			var got suite.Result
 			run := func(t *testing.T) {
-				report, err := suite.Run(t.Context(), target, suite.Options{Checks: []*suite.Check{c}, Strict: o.strict, Seed: seed})
+				report, err := suite.Run(t.Context(), target, suite.Options{Checks: []*suite.Check{c}, Strict: o.strict, Seed: seed, Expected: known})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -102,18 +103,38 @@ func Run(t *testing.T, d driver.Driver, opts ...Option) {
 			o.conclude(t, c, got)
 		})
 	}
+	for _, stale := range known.Stale() {
+		t.Errorf("conformance: %s", stale)
+	}
+}
+
+// known returns what the client is known not to meet.
+func (o *options) known(t *testing.T) *expect.Set {
+	t.Helper()
+	known := &expect.Set{}
+	for _, e := range o.expected {
+		if err := known.Add(fmt.Sprintf("conformance.Expect(%q)", e.check), e.check, e.reason); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, name := range o.files {
+		set, err := expect.Read(name, time.Now())
+		if err != nil {
+			t.Fatalf("conformance: %v", err)
+		}
+		known.Join(set)
+	}
+	return known
 }
 
 // conclude turns a verdict into the end of a test.
 func (o *options) conclude(t *testing.T, c *suite.Check, got suite.Result) {
 	t.Helper()
-	reason, expected := o.expected[c.ID]
-	unmet := slices.Contains([]suite.Verdict{suite.Fail, suite.Warn, suite.Info}, got.Verdict)
 	switch {
-	case expected && unmet:
-		t.Skipf("not met, as expected: %s", reason)
-	case expected && got.Verdict == suite.Pass:
-		t.Errorf("%s is met, but was not expected to be (%s): take the expectation away", c.ID, reason)
+	case got.Verdict == suite.XFail:
+		t.Skipf("%s (%s)", got.Why, got.Expected.Reason)
+	case got.Verdict == suite.XPass:
+		t.Errorf("%s: %s", c.ID, got.Why)
 	case got.Verdict == suite.Skip:
 		t.Skip(got.Why)
 	case got.Verdict == suite.Warn && !o.strict, got.Verdict == suite.Info:

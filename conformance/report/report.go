@@ -49,7 +49,7 @@ func Merge(reports ...*suite.Report) (*suite.Report, error) {
 	}
 	merged := *reports[0]
 	merged.Shard = ""
-	merged.Results = nil
+	merged.Results, merged.Stale = nil, nil
 	from := map[string]int{}
 	for i, r := range reports {
 		if err := belongs(reports[0], r); err != nil {
@@ -62,6 +62,7 @@ func Merge(reports ...*suite.Report) (*suite.Report, error) {
 			from[result.ID] = i + 1
 			merged.Results = append(merged.Results, result)
 		}
+		merged.Stale = append(merged.Stale, r.Stale...)
 		merged.Took = max(merged.Took, r.Took)
 		if r.Started.Before(merged.Started) {
 			merged.Started = r.Started

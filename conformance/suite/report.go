@@ -15,11 +15,15 @@ const Schema = "fakeentra-conformance/v1"
 // A Report is what a run found. All other forms of it are derived from this one.
 // It holds no token and no secret.
 type Report struct {
-	Schema  string       `json:"schema"`
-	Suite   Suite        `json:"suite"`
-	Seed    string       `json:"seed"`
-	Wiring  string       `json:"wiring"`
-	Strict  bool         `json:"strict,omitempty"`
+	Schema string `json:"schema"`
+	Suite  Suite  `json:"suite"`
+	Seed   string `json:"seed"`
+	Wiring string `json:"wiring"`
+	Strict bool   `json:"strict,omitempty"`
+	// XPassWarns says that an expectation which is not needed any more fails
+	// nothing.
+	XPassWarns bool `json:"xpass_warns,omitempty"`
+
 	Driver  driver.Hello `json:"driver"`
 	Command []string     `json:"command,omitempty"`
 	Started time.Time    `json:"started"`
@@ -29,13 +33,15 @@ type Report struct {
 	// Standings say which levels the client is at. There are none if the run was
 	// not about the whole catalogue.
 	Standings []Standing `json:"standings,omitempty"`
+	// Stale are expectations of checks that ran, and that came to nothing.
+	Stale []string `json:"stale,omitempty"`
 }
 
 // Unexpected returns the results that fail a run.
 func (r *Report) Unexpected() []Result {
 	var out []Result
 	for _, result := range r.Results {
-		if result.Verdict.Unexpected(r.Strict) {
+		if result.Verdict.Unexpected(r.Strict) && (result.Verdict != XPass || !r.XPassWarns) {
 			out = append(out, result)
 		}
 	}
@@ -62,6 +68,24 @@ type Result struct {
 	Why     string       `json:"why,omitempty"`
 	Took    Millis       `json:"took_ms"`
 	Cases   []CaseResult `json:"cases,omitempty"`
+	// Expected is what a verdict of xfail or xpass comes from.
+	Expected *Expected `json:"expected,omitempty"`
+}
+
+// An Expected is what was known of a client.
+type Expected struct {
+	Where  string  `json:"where"` // file and line
+	Reason string  `json:"reason"`
+	Issue  string  `json:"issue,omitempty"` // a URL
+	Was    Verdict `json:"was"`             // without it
+}
+
+// Found returns what a check came to, whatever was expected of it.
+func (r Result) Found() Verdict {
+	if r.Expected != nil {
+		return r.Expected.Was
+	}
+	return r.Verdict
 }
 
 // A CaseResult is the verdict on one case of a check.

@@ -43,6 +43,10 @@ func WithEnvironment(t Target) Target {
 	return t
 }
 
+// Wirings lists the ways in which clients are led to the suite, as
+// [Report.Wiring] names them.
+func Wirings() []string { return []string{"netns", "memory"} }
+
 // A Command is a driver that is a program.
 type Command struct {
 	Path string   // file to execute
@@ -68,6 +72,10 @@ type Options struct {
 	Jobs   int      // how many cases run at once; 1 if zero
 	Strict bool     // a SHOULD that is not met fails
 	Repeat int      // how often each check runs; once if zero
+	// Expected is what is known of the client; nothing if nil.
+	Expected Expectations
+	// XPassWarns lets expectations which are not needed any more fail nothing.
+	XPassWarns bool
 	// Scale multiplies what drivers are given in time; 1 if zero.
 	Scale float64
 	// Met is called when the driver has said who it is, with a report without
@@ -76,6 +84,18 @@ type Options struct {
 	// Done is called when a check has its verdict, from one goroutine at a time.
 	// It may be nil.
 	Done func(Result)
+}
+
+// Expectations are what is known of a client. Package expect has them. They are
+// used by one goroutine at a time.
+type Expectations interface {
+	// Meet is told who the client is, by a report without results.
+	Meet(*Report)
+	// Judge changes the verdict to [XFail] if it is expected, and to [XPass] if
+	// another one was.
+	Judge(*Result)
+	// Stale says which expectations, of checks that were judged, came to nothing.
+	Stale() []string
 }
 
 // DefaultSeed is the seed of a run that names none, so that two runs are alike.
@@ -111,13 +131,19 @@ func Run(ctx context.Context, t Target, o Options) (*Report, error) {
 	r.hello = hello
 	report := &Report{
 		Schema: Schema, Suite: Suite{Version, Digest(), len(Checks())}, Seed: o.Seed, Wiring: r.target.Wiring(), Strict: o.Strict,
-		Driver: hello, Started: time.Now().UTC(),
+		XPassWarns: o.XPassWarns, Driver: hello, Started: time.Now().UTC(),
+	}
+	if o.Expected != nil {
+		o.Expected.Meet(report)
 	}
 	if o.Met != nil {
 		o.Met(report)
 	}
 	report.Results = r.all(ctx)
 	report.Standings = Standings(report)
+	if o.Expected != nil {
+		report.Stale = o.Expected.Stale()
+	}
 	err = t.Close()
 	report.Took = millis(time.Since(report.Started))
 	return report, errors.Join(context.Cause(ctx), err)
@@ -140,6 +166,9 @@ func (r *runner) all(ctx context.Context) []Result {
 					continue // it was interrupted, and says nothing
 				}
 				reporting.Lock()
+				if r.Expected != nil {
+					r.Expected.Judge(&result)
+				}
 				results[i] = result
 				if r.Done != nil {
 					r.Done(result)
@@ -183,7 +212,7 @@ func (r *runner) repeated(ctx context.Context, c *Check) Result {
 		if again.Verdict != first.Verdict {
 			again.Took = first.Took
 			again.Why = fmt.Sprintf("the verdict was %s in the first run, and %s in run %d: %s", first.Verdict, again.Verdict, n, again.Why)
-			if worse(first.Verdict, again.Verdict) == first.Verdict {
+			if Worse(first.Verdict, again.Verdict) == first.Verdict {
 				again.Verdict, again.Cases = first.Verdict, first.Cases
 			}
 			return again
@@ -199,7 +228,7 @@ func (r *runner) one(ctx context.Context, c *Check) Result {
 	for _, k := range c.Cases {
 		got := r.attempt(ctx, c, k)
 		result.Cases = append(result.Cases, got)
-		if worst := worse(result.Verdict, got.Verdict); worst != result.Verdict || result.Why == "" {
+		if worst := Worse(result.Verdict, got.Verdict); worst != result.Verdict || result.Why == "" {
 			result.Verdict = worst
 			if got.Verdict == worst {
 				result.Why = got.Why

@@ -14,7 +14,7 @@ type Standing struct {
 	Checks int    `json:"checks"`
 	// Gaps are checks about which nothing, or nothing new, can be said: those that
 	// were skipped or inconclusive, but for sources of managed identity tokens
-	// that the client does not know.
+	// that the client does not know, and those that are expected not to be met.
 	Gaps []string `json:"gaps,omitempty"`
 	// Unmet are checks that are not met.
 	Unmet []string `json:"unmet,omitempty"`
@@ -64,13 +64,13 @@ func Standings(r *Report) []Standing {
 		s := Standing{Level: level.name}
 		for _, result := range r.Results {
 			c := Find(result.ID)
-			if c == nil || !level.belongs(c) || result.Verdict == Skip && c.foreign(r.Driver) {
+			if c == nil || !level.belongs(c) || result.Found() == Skip && c.foreign(r.Driver) {
 				continue
 			}
 			s.Checks++
 			switch result.Verdict {
-			case Pass:
-			case Skip, Inconclusive:
+			case Pass, XPass:
+			case Skip, Inconclusive, XFail:
 				s.Gaps = append(s.Gaps, c.ID)
 			default:
 				s.Unmet = append(s.Unmet, c.ID)

@@ -13,17 +13,19 @@ const (
 	Inconclusive Verdict = "inconclusive" // the client never came to what the check provokes
 	Error        Verdict = "error"        // the driver crashed or broke the protocol
 	Timeout      Verdict = "timeout"      // the driver did not answer in time
+	XFail        Verdict = "xfail"        // not met, as is expected of this client
+	XPass        Verdict = "xpass"        // met, though it was expected not to be
 )
 
 // Verdicts lists all there are, the best one first.
 func Verdicts() []Verdict {
-	return []Verdict{Pass, Info, Warn, Skip, Inconclusive, Fail, Timeout, Error}
+	return []Verdict{Pass, XFail, Info, Warn, Skip, XPass, Inconclusive, Fail, Timeout, Error}
 }
 
 // Unexpected reports whether a verdict fails a run, which may be a strict one.
 func (v Verdict) Unexpected(strict bool) bool {
 	switch v {
-	case Fail, Inconclusive, Error, Timeout:
+	case Fail, Inconclusive, Error, Timeout, XPass:
 		return true
 	case Warn:
 		return strict
@@ -51,8 +53,8 @@ type Condition struct {
 	Actual   string `json:"actual"`
 }
 
-// worse returns the verdict that counts of two.
-func worse(a, b Verdict) Verdict {
+// Worse returns the verdict that counts of two.
+func Worse(a, b Verdict) Verdict {
 	if rank(a) > rank(b) {
 		return a
 	}
@@ -60,7 +62,7 @@ func worse(a, b Verdict) Verdict {
 }
 
 func rank(v Verdict) int {
-	for i, other := range []Verdict{Skip, Pass, Info, Warn, Fail, Inconclusive, Timeout, Error} {
+	for i, other := range []Verdict{Skip, Pass, XFail, Info, Warn, XPass, Fail, Inconclusive, Timeout, Error} {
 		if v == other {
 			return i
 		}

@@ -48,20 +48,21 @@ var allowed = map[string][]string{
 	"fixtures/internal/keygen": {"emulator/token"},
 	"": {"emulator/blob", "emulator/control", "emulator/directory", "emulator/environment", "emulator/fault", "emulator/imds", "emulator/issuer",
 		"emulator/journal", "emulator/kubernetes", "emulator/runner", "emulator/sts", "emulator/token", "fixtures", "internal/clock", "internal/door", "internal/edge", "internal/pki", "internal/scenario"},
-	"conformance":                       {"conformance/driver", "conformance/suite"},
+	"conformance":                       {"conformance/driver", "conformance/expect", "conformance/suite"},
 	"conformance/driver":                {},
 	"conformance/reference":             {"conformance/driver"},
 	"conformance/internal/lab":          {"", "emulator/directory", "internal/pki"},
 	"conformance/internal/memnet":       {},
 	"conformance/internal/stage":        {"", "conformance/driver", "conformance/internal/lab", "conformance/internal/memnet", "internal/sandbox"},
 	"conformance/suite":                 {"", "conformance/driver", "conformance/internal/lab", "conformance/internal/stage", "emulator/journal"},
+	"conformance/expect":                {"conformance/driver", "conformance/suite"},
 	"conformance/report":                {"conformance/suite"},
 	"conformance/clients/reference":     {"conformance/driver", "conformance/reference"},
 	"conformance/clients/go-azidentity": {"conformance/driver"},
 	"conformance/clients/go-msal":       {"conformance/driver"},
 
 	"container":     {"", "emulator/control", "fixtures", "internal/door", "internal/pki"},
-	"cmd/fakeentra": {"", "conformance/driver", "conformance/report", "conformance/suite", "emulator/control", "emulator/environment", "emulator/fault", "emulator/journal", "emulator/token", "fixtures", "internal/pattern", "internal/sandbox", "internal/scenario"},
+	"cmd/fakeentra": {"", "conformance/driver", "conformance/expect", "conformance/report", "conformance/suite", "emulator/control", "emulator/environment", "emulator/fault", "emulator/journal", "emulator/token", "fixtures", "internal/pattern", "internal/sandbox", "internal/scenario"},
 }
 
 // heavy are the modules that one part of the tree may import, and no other.

@@ -1,0 +1,94 @@
+package expect
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/fakeentra/fakeentra/conformance/suite"
+)
+
+// header begins a new file.
+const header = `# What the client is known not to meet, and why. It is refused to have no reason,
+# and to be met after all: https://github.com/fakeentra/fakeentra
+suite = ">=%s"
+`
+
+// Append adds the results that fail a run to a file, without reasons, and returns
+// how many there were. It leaves what the file has as it is, and makes it if there
+// is none.
+func Append(name string, report *suite.Report) (int, error) {
+	unexpected := slices.DeleteFunc(report.Unexpected(), func(r suite.Result) bool { return r.Verdict == suite.XPass })
+	if len(unexpected) == 0 {
+		return 0, nil
+	}
+	old, err := os.ReadFile(name)
+	var more bytes.Buffer
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		fmt.Fprintf(&more, header, suite.Version)
+	case err != nil:
+		return 0, err
+	case len(old) > 0 && !bytes.HasSuffix(old, []byte("\n")):
+		more.WriteByte('\n')
+	}
+	for _, r := range unexpected {
+		more.WriteString(drafted(r))
+	}
+	if _, err := parse(name, slices.Concat(old, more.Bytes()), time.Time{}, true); err != nil {
+		return 0, fmt.Errorf("%s cannot be added to: %w", name, err)
+	}
+	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return 0, err
+	}
+	_, err = f.Write(more.Bytes())
+	return len(unexpected), errors.Join(err, f.Close())
+}
+
+// drafted is the expectation of a result, without a reason.
+func drafted(r suite.Result) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n# %s: %s\n[[expect]]\ncheck = %q\n", r.Level, oneLine(r.Title+" -- "+r.Why), r.ID)
+	if id := only(r); id != "" {
+		fmt.Fprintf(&b, "assert = %s\n", strconv.Quote(id))
+	}
+	fmt.Fprintf(&b, "outcome = %q\nreason = \"\"\n", r.Verdict)
+	return b.String()
+}
+
+// only returns the one condition that is not met, if there is only one.
+func only(r suite.Result) string {
+	one := ""
+	for _, k := range r.Cases {
+		for _, f := range findings(k) {
+			if f.verdict == suite.Skip || f.verdict == suite.XFail {
+				continue
+			}
+			if f.condition == "" || one != "" && one != f.condition {
+				return ""
+			}
+			one = f.condition
+		}
+	}
+	return one
+}
+
+// maxComment is how long the comment on an expectation may be, in characters.
+const maxComment = 200
+
+// oneLine is text as it can stand in a comment.
+func oneLine(text string) string {
+	line := []rune(strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " "))
+	if len(line) > maxComment {
+		return string(line[:maxComment]) + " ..."
+	}
+	return string(line)
+}
