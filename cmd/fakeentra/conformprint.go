@@ -20,6 +20,8 @@ type conformPrinter struct {
 	command string // the driver's, for a shell
 	again   string // the command that runs a check again; empty for conform run
 	verbose bool
+
+	expectations string // how many there are, and where; empty if there are none
 }
 
 func newConformPrinter(w io.Writer, args []string, verbose bool) *conformPrinter {
@@ -57,6 +59,9 @@ func (p *conformPrinter) printf(format string, args ...any) {
 func (p *conformPrinter) begin(r *suite.Report, checks, jobs int) {
 	p.printf("fakeentra conformance %s (%s), %d of %d checks, seed %s, wiring %s, %d jobs\n", r.Suite.Version, r.Suite.Digest, checks, r.Suite.Checks, r.Seed, r.Wiring, jobs)
 	p.driver(r)
+	if p.expectations != "" {
+		p.printf("expectations: %s\n", p.expectations)
+	}
 	p.printf("\n")
 }
 
@@ -77,7 +82,7 @@ func (p *conformPrinter) driver(r *suite.Report) {
 
 // colorOf are the colors of verdicts (ECMA-48, SGR).
 var colorOf = map[suite.Verdict]string{
-	suite.Pass: "32", suite.Fail: "31", suite.Error: "31", suite.Timeout: "31", suite.Inconclusive: "35", suite.Warn: "33", suite.Info: "36", suite.Skip: "90",
+	suite.Pass: "32", suite.Fail: "31", suite.Error: "31", suite.Timeout: "31", suite.Inconclusive: "35", suite.Warn: "33", suite.Info: "36", suite.Skip: "90", suite.XFail: "90", suite.XPass: "31",
 }
 
 func (p *conformPrinter) verdict(v suite.Verdict) string {
@@ -102,6 +107,11 @@ func (p *conformPrinter) done(r suite.Result) {
 	case suite.Pass:
 	case suite.Skip:
 		p.member("", "Reason", r.Why)
+	case suite.XFail:
+		p.known(r.Expected)
+	case suite.XPass:
+		p.member("", "Actual", "it is met; take the expectation away")
+		p.known(r.Expected)
 	default:
 		p.expand(r)
 		return
@@ -111,6 +121,12 @@ func (p *conformPrinter) done(r suite.Result) {
 			p.exchanges(k)
 		}
 	}
+}
+
+// known tells what was expected of a check.
+func (p *conformPrinter) known(e *suite.Expected) {
+	p.member("", "Expected", fmt.Sprintf("not to be met: %s  [%s]", e.Reason, e.Where))
+	p.member("", "Issue", e.Issue)
 }
 
 // maxCases is how many cases of a check are shown.
@@ -125,7 +141,7 @@ func (p *conformPrinter) expand(r suite.Result) {
 	var others []string
 	shown := 0
 	for _, k := range r.Cases {
-		if k.Verdict == suite.Pass || k.Verdict == suite.Skip {
+		if k.Verdict == suite.Pass || k.Verdict == suite.Skip || k.Verdict == suite.XFail {
 			continue
 		}
 		if shown == maxCases && !p.verbose {
@@ -264,6 +280,9 @@ func (p *conformPrinter) end(r *suite.Report) {
 			ids = append(ids, x.ID)
 		}
 		p.printf("not as it has to be: %s\n", strings.Join(ids, ", "))
+	}
+	for _, stale := range r.Stale {
+		p.printf("expectation without effect: %s\n", stale)
 	}
 }
 

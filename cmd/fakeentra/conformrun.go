@@ -27,6 +27,7 @@ const (
 // A conformer is what conform run is told.
 type conformer struct {
 	selecting
+	expecting
 	strict  bool
 	jobs    int
 	shard   shard
@@ -64,12 +65,14 @@ elsewhere and all that begins with AZURE_ or XDG_.
 
 A MUST that is not met fails the run; a SHOULD is a warning, unless --strict;
 a MAY is for information. What could not be provoked is inconclusive, which
-fails the run, too.
+fails the run, too. What the client is known not to meet may be listed in a file
+(see "fakeentra conform xfail"): then it is xfail where it is not met, which
+fails nothing, and xpass where it is, which does.
 
 Exit codes: 0 if all is as it has to be, and 1 if it is not; 2 if the command
-line is wrong; 3 if the driver crashed, or broke the protocol, before any check
-could begin; 4 if no check is selected; 5 if this machine has no sandboxes,
-which "fakeentra doctor" tells how to mend.`,
+line, or the list of what is known, is wrong; 3 if the driver crashed, or broke
+the protocol, before any check could begin; 4 if no check is selected; 5 if this
+machine has no sandboxes, which "fakeentra doctor" tells how to mend.`,
 		DisableFlagsInUseLine: true,
 		Args:                  driverArguments,
 		RunE:                  func(cmd *cobra.Command, args []string) error { return c.run(cmd, args) },
@@ -77,7 +80,18 @@ which "fakeentra doctor" tells how to mend.`,
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.SetInterspersed(false) // what follows the driver is its own
+	c.runFlags(cmd)
+	f.StringVar(&c.xpass, "xpass", xpasses[0], "what becomes of a check that is met, although it was expected not to be: `fail` or warn")
+	complete(cmd, "xpass", func() []string { return xpasses }, cobra.ShellCompDirectiveNoFileComp)
+	c.reporting.flags(cmd)
+	return cmd
+}
+
+// runFlags are those of all commands that run checks.
+func (c *conformer) runFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
 	c.selecting.flags(cmd)
+	c.expecting.flags(cmd)
 	f.BoolVar(&c.strict, "strict", false, "fail for a SHOULD that is not met")
 	f.IntVar(&c.jobs, "jobs", 0, "run `N` cases at once (default: four for each processor, up to 16)")
 	f.Var(&c.shard, "shard", "take the `I/N`-th part of the checks, such as 2/5, which the IDs decide on")
@@ -85,9 +99,7 @@ which "fakeentra doctor" tells how to mend.`,
 	f.Float64Var(&c.scale, "timeout-scale", 1, "give the driver `FACTOR` times as long to answer, on a slow machine")
 	f.IntVar(&c.repeat, "repeat", 1, "run each check `N` times, and expect the same verdict")
 	f.StringVar(&c.memory, "max-memory", "2g", "end a driver that takes more memory than `SIZE`; 0 permits any")
-	c.reporting.flags(cmd)
 	f.BoolVarP(&c.verbose, "verbose", "v", false, "show the requests of each check, also of one that is met")
-	return cmd
 }
 
 func (c *conformer) run(cmd *cobra.Command, args []string) error {
@@ -95,14 +107,19 @@ func (c *conformer) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	known, file, err := c.load(args)
+	if err != nil {
+		return err
+	}
 	ctx, stop := untilSignal(cmd.Context())
 	defer stop()
 	p := newConformPrinter(cmd.OutOrStdout(), args, c.verbose)
-	report, err := suite.Run(ctx, target, suite.Options{
-		Checks: checks, Seed: c.seed, Jobs: c.jobs, Strict: c.strict, Scale: c.scale, Repeat: c.repeat,
-		Met:  func(r *suite.Report) { p.begin(r, len(checks), c.jobs) },
-		Done: p.done,
-	})
+	o := c.options(p, checks)
+	if known != nil {
+		o.Expected = known
+		p.expectations = fmt.Sprintf("%d in %s", known.Len(), file)
+	}
+	report, err := suite.Run(ctx, target, o)
 	if report == nil {
 		return notRun(ctx, err)
 	}
@@ -121,8 +138,19 @@ func (c *conformer) run(cmd *cobra.Command, args []string) error {
 		return notRun(ctx, err)
 	case len(report.Unexpected()) > 0:
 		return exitStatus(exitFailure)
+	case len(report.Stale) > 0:
+		return exitStatus(exitUsage)
 	}
 	return nil
+}
+
+// options are those of a run that people see.
+func (c *conformer) options(p *conformPrinter, checks []*suite.Check) suite.Options {
+	return suite.Options{
+		Checks: checks, Seed: c.seed, Jobs: c.jobs, Strict: c.strict, Scale: c.scale, Repeat: c.repeat, XPassWarns: c.xpass == xpasses[1],
+		Met:  func(r *suite.Report) { p.begin(r, len(checks), c.jobs) },
+		Done: p.done,
+	}
 }
 
 // prepare finds the checks and the driver.
@@ -142,6 +170,8 @@ func (c *conformer) prepare(args []string) ([]*suite.Check, suite.Target, error)
 	switch {
 	case c.jobs < 1 || c.repeat < 1:
 		return nil, suite.Target{}, usage(hint, "--jobs is %d and --repeat is %d; expected 1 or more", c.jobs, c.repeat)
+	case c.xpass != "" && !slices.Contains(xpasses, c.xpass):
+		return nil, suite.Target{}, usage(hint, "--xpass is %q; expected fail or warn", c.xpass)
 	case c.scale <= 0:
 		return nil, suite.Target{}, usage(hint, "--timeout-scale is %v; expected a number over 0", c.scale)
 	}

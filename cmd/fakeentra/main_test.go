@@ -22,14 +22,15 @@ import (
 
 var update = flag.Bool("update", false, "rewrite usage.txt and the scripts to what the program does")
 
-// TestMain makes this test binary the program, and a client of what it serves,
-// when it is called by their names. Both are in PATH.
+// TestMain makes this test binary the program, a client of what it serves, and a
+// driver of the conformance suite when it is called by their names. All are in
+// PATH.
 func TestMain(m *testing.M) {
 	sandbox.Child()
 	if err := os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE")); err != nil { // every process would sleep for a second
 		panic(err)
 	}
-	testscript.Main(m, map[string]func(){"fakeentra": main, "client": client})
+	testscript.Main(m, map[string]func(){"fakeentra": main, "client": client, "driver": referenceDriver})
 }
 
 func TestScripts(t *testing.T) {
