@@ -195,7 +195,9 @@ func shellVariables(r driver.Request) []string {
 	set("RESOURCE", r.Resource)
 	if c := r.Config; c != nil {
 		set("CLOUD", c.Cloud)
-		set("TENANT", c.Tenant)
+		if r.TokenRequest == nil || r.Tenant == "" {
+			set("TENANT", c.Tenant)
+		}
 		set("APP_CLIENT_ID", c.AppClientID)
 		set("AUDIENCE", c.Audience)
 		set("IDENTITY_KIND", c.Identity.Kind)
@@ -207,7 +209,7 @@ func shellVariables(r driver.Request) []string {
 	}
 	if t := r.TokenRequest; t != nil {
 		set("SCOPE", strings.Join(t.Scopes, " "))
-		set("TENANT", t.Tenant) // the last one counts
+		set("TENANT", t.Tenant)
 		set("CLAIMS", t.Claims)
 	}
 	if q := r.ResourceRequest; q != nil {
