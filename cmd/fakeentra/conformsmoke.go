@@ -5,6 +5,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/fakeentra/fakeentra/conformance/driver"
+	"github.com/fakeentra/fakeentra/conformance/driver/schema"
 	"github.com/fakeentra/fakeentra/conformance/suite"
 )
 
@@ -15,7 +17,8 @@ func conformSmokeCommand() *cobra.Command {
 		Short:   "check whether a driver works",
 		Example: "  fakeentra conform smoke -- node driver.mjs",
 		Long: `Checks whether a driver works, which says nothing of the client yet: it has to
-say who it is, to get a token, and to say so when the token service refuses.
+say who it is, to get a token, and to say so when the token service refuses. All
+that it writes has to be as the JSON Schema of the protocol has it.
 
 The exit code is 0 if it works.`,
 		DisableFlagsInUseLine: true,
@@ -27,6 +30,14 @@ The exit code is 0 if it works.`,
 	return cmd
 }
 
+// inspect compares a message with its schema.
+func inspect(op driver.Op, request, answer []byte) error {
+	if answer != nil {
+		return schema.Answer(op, answer)
+	}
+	return schema.Request(request)
+}
+
 func smoke(cmd *cobra.Command, args []string, scale float64) error {
 	path, err := findDriver(args[0])
 	if err != nil {
@@ -36,7 +47,7 @@ func smoke(cmd *cobra.Command, args []string, scale float64) error {
 	defer stop()
 	p := newConformPrinter(cmd.OutOrStdout(), args, false)
 	p.again = "fakeentra conform smoke"
-	report, err := suite.Run(ctx, suite.Process(suite.Command{Path: path, Args: args, Scale: scale}), suite.Options{
+	report, err := suite.Run(ctx, suite.Process(suite.Command{Path: path, Args: args, Scale: scale, Inspect: inspect}), suite.Options{
 		Checks: suite.Smoke(), Jobs: 1, Scale: scale,
 		Met: func(r *suite.Report) {
 			p.driver(r)

@@ -9,6 +9,9 @@
 // In Go, implement [Driver] and call [Main]; or give the Driver to
 // conformance.Run in a test, which needs no process and no socket.
 //
+// Package schema has all messages as JSON Schemas; "fakeentra conform smoke" holds
+// drivers to them.
+//
 // # One call for each request
 //
 // A driver that cannot stay alive, such as a shell script, is called anew for each

@@ -17,7 +17,7 @@
 //	when    = { "dependency:sdk-core" = "<2", wiring = "netns" }
 //
 // Only check and reason are required. Without an outcome, the requirement is
-// expected not to be met, whatever its level. Of a dependency, and of the version
-// of the client itself, the numbers alone are compared (see
-// github.com/Masterminds/semver for the constraints): 2.0.0b1 is 2.0.0.
+// expected not to be met, whatever its level. The operators of versions are <, <=,
+// >, >=, = and !=, with commas between them. Of a dependency's version, and that of
+// the client itself, the first three numbers alone are compared: 2.0.0b1 is 2.0.0.
 package expect

@@ -4,13 +4,10 @@ import (
 	"fmt"
 	"net/url"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/Masterminds/semver/v3"
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/fakeentra/fakeentra/conformance/driver"
@@ -93,7 +90,7 @@ func (e *entry) checkWhen() []string {
 				problems = append(problems, fmt.Sprintf("when.wiring is %q; expected one of %s", value, strings.Join(suite.Wirings(), ", ")))
 			}
 		case key == whenVersion, dependency && name != "":
-			if _, err := semver.NewConstraint(value); err != nil {
+			if _, ok := parseConstraint(value); !ok {
 				problems = append(problems, fmt.Sprintf("when.%q is %q; expected versions, such as \"<8\" or \">=7.2, <8\"", key, value))
 			}
 		default:
@@ -125,17 +122,14 @@ func (e *entry) meet(h driver.Hello, wiring string) {
 	e.inactive = e.inactive || e.strange != ""
 }
 
-// numbers are the part of a version that is compared.
-var numbers = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^v?\d+(\.\d+){0,2}`) })
-
-func (e *entry) compare(what, version, constraint string) {
-	v, err := semver.NewVersion(numbers().FindString(version))
-	if err != nil {
-		e.strange = fmt.Sprintf("the version of %s is %q, which cannot be compared with %q", what, version, constraint)
+func (e *entry) compare(what, version, wanted string) {
+	v := parseVersion(version)
+	if v == "" {
+		e.strange = fmt.Sprintf("the version of %s is %q, which cannot be compared with %q", what, version, wanted)
 		return
 	}
-	c, err := semver.NewConstraint(constraint)
-	e.inactive = e.inactive || err != nil || !c.Check(v)
+	c, ok := parseConstraint(wanted)
+	e.inactive = e.inactive || !ok || !c.holds(v)
 }
 
 func dependencies(h driver.Hello) string {

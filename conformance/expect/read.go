@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/Masterminds/semver/v3"
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
 
@@ -139,11 +138,11 @@ func (f *file) outdated() string {
 	if f.Suite == "" {
 		return ""
 	}
-	constraint, err := semver.NewConstraint(f.Suite)
-	if err != nil {
+	wanted, ok := parseConstraint(f.Suite)
+	if !ok {
 		return fmt.Sprintf("suite is %q; expected versions of the suite, such as \">=1.0\"", f.Suite)
 	}
-	if !constraint.Check(semver.MustParse(suite.Version)) {
+	if !wanted.holds(parseVersion(suite.Version)) {
 		return fmt.Sprintf("it is for the suite %s, and this one is %s; take another version of fakeentra, or change the line", f.Suite, suite.Version)
 	}
 	return ""

@@ -56,13 +56,16 @@ type Command struct {
 	MaxMemory int64
 	// Scale multiplies how long the driver has to begin; 1 if zero.
 	Scale float64
+	// Inspect looks at the texts of messages, a request or an answer to it, and
+	// says what is wrong with them. It may be nil.
+	Inspect func(op driver.Op, request, answer []byte) error
 }
 
 // Process returns the target of a driver in a process of its own, in a sandbox. The
 // program must be one that calls sandbox.Child. Errors of [Run] wrap
 // sandbox.ErrUnavailable where this machine has no sandboxes of that kind.
 func Process(c Command) Target {
-	return Target{&stage.Process{Path: c.Path, Args: c.Args, MaxMemory: c.MaxMemory, Scale: c.Scale}}
+	return Target{&stage.Process{Path: c.Path, Args: c.Args, MaxMemory: c.MaxMemory, Scale: c.Scale, Inspect: c.Inspect}}
 }
 
 // Options say how to run.

@@ -55,24 +55,27 @@ var allowed = map[string][]string{
 	"conformance/internal/memnet":       {},
 	"conformance/internal/stage":        {"", "conformance/driver", "conformance/internal/lab", "conformance/internal/memnet", "internal/sandbox"},
 	"conformance/suite":                 {"", "conformance/driver", "conformance/internal/lab", "conformance/internal/stage", "emulator/journal"},
-	"conformance/expect":                {"conformance/driver", "conformance/suite"},
+	"conformance/driver/schema":         {"conformance/driver", "internal/pattern"},
+	"conformance/expect":                {"conformance/driver", "conformance/suite", "internal/pattern"},
 	"conformance/report":                {"conformance/suite"},
 	"conformance/clients/reference":     {"conformance/driver", "conformance/reference"},
 	"conformance/clients/go-azidentity": {"conformance/driver"},
 	"conformance/clients/go-msal":       {"conformance/driver"},
 
 	"container":     {"", "emulator/control", "fixtures", "internal/door", "internal/pki"},
-	"cmd/fakeentra": {"", "conformance/driver", "conformance/expect", "conformance/report", "conformance/suite", "emulator/control", "emulator/environment", "emulator/fault", "emulator/journal", "emulator/token", "fixtures", "internal/pattern", "internal/sandbox", "internal/scenario"},
+	"cmd/fakeentra": {"", "conformance/driver", "conformance/driver/schema", "conformance/expect", "conformance/report", "conformance/suite", "emulator/control", "emulator/environment", "emulator/fault", "emulator/journal", "emulator/token", "fixtures", "internal/pattern", "internal/sandbox", "internal/scenario"},
 }
 
 // heavy are the modules that one part of the tree may import, and no other.
 var heavy = map[string][]string{
-	"github.com/spf13/cobra":                      {"cmd/fakeentra"},
-	"github.com/testcontainers/testcontainers-go": {"container", "conformance/target"},
-	"github.com/moby":                             {"container"},
-	"github.com/containerd":                       {"container"},
-	"k8s.io":                                      {}, // for tests
-	"github.com/Azure/azure-sdk-for-go":           {"examples", "conformance/clients"},
+	"github.com/spf13/cobra":                                     {"cmd/fakeentra"},
+	"github.com/santhosh-tekuri/jsonschema":                      {}, // for tests
+	"github.com/pelletier/go-toml":                               {"conformance/expect"},
+	"github.com/testcontainers/testcontainers-go":                {"container", "conformance/target"},
+	"github.com/moby":                                            {"container"},
+	"github.com/containerd":                                      {"container"},
+	"k8s.io":                                                     {}, // for tests
+	"github.com/Azure/azure-sdk-for-go":                          {"examples", "conformance/clients"},
 	"github.com/AzureAD/microsoft-authentication-library-for-go": {"cmd/fakeentra", "examples", "conformance"},
 }
 

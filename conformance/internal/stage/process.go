@@ -2,13 +2,16 @@ package stage
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/fakeentra/fakeentra/conformance/driver"
 	"github.com/fakeentra/fakeentra/conformance/internal/lab"
 )
 
@@ -26,6 +29,9 @@ type Process struct {
 	MaxMemory int64
 	// Scale multiplies how long drivers are given; 1 if zero.
 	Scale float64
+	// Inspect looks at the texts of messages, a request or an answer to it, and
+	// says what is wrong with them. It may be nil.
+	Inspect func(op driver.Op, request, answer []byte) error
 
 	once  bool // drivers are called anew for each request
 	reset bool // a driver can go on with another lab
@@ -102,6 +108,28 @@ func (p *Process) Close() error {
 	}
 	p.idle = nil
 	return errors.Join(errs...)
+}
+
+// message writes a request down.
+func (p *Process) message(r driver.Request) ([]byte, error) {
+	text, err := json.Marshal(r)
+	if err == nil && p.Inspect != nil {
+		if err = p.Inspect(r.Op, text, nil); err != nil {
+			err = fmt.Errorf("this is a bug in fakeentra, please report it: the request %s is not as its schema has it: %w", shown(text), err)
+		}
+	}
+	return text, err
+}
+
+// inspect says what is wrong with the line-th answer of a driver, which was read.
+func (p *Process) inspect(op driver.Op, line int, answer []byte) error {
+	if p.Inspect == nil {
+		return nil
+	}
+	if err := p.Inspect(op, nil, answer); err != nil {
+		return fmt.Errorf("line %d that the driver wrote, its answer to %s, is not as its schema has it: %w", line, op, err)
+	}
+	return nil
 }
 
 func (p *Process) scaled(d time.Duration) time.Duration {

@@ -115,7 +115,7 @@ func (p *Process) shoot(ctx context.Context, l *lab.Lab, place Place, request dr
 	if err != nil {
 		return driver.Answer{}, nil, err
 	}
-	text, err := json.Marshal(request)
+	text, err := p.message(request)
 	if err == nil {
 		_ = r.write(ctx, append(text, '\n')) // one that looks at its variables only may not read it
 	}
@@ -138,6 +138,9 @@ func (p *Process) shoot(ctx context.Context, l *lab.Lab, place Place, request dr
 		answer = <-written
 	}
 	a, wrong := r.answered(request, answer)
+	if wrong == nil && len(answer) > 0 && r.result.Status != exitUnsupported {
+		wrong = p.inspect(request.Op, 1, answer)
+	}
 	err = errors.Join(err, r.tidy())
 	switch {
 	case ctx.Err() != nil:

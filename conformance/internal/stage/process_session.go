@@ -20,6 +20,7 @@ type session struct {
 	owner  *Process
 	lines  chan []byte // of standard output; closed at its end
 	flood  bool        // there was a line without end
+	read   int         // how many lines were taken
 	last   json.RawMessage
 	open   map[string]bool
 	broken bool // it is not to be asked again
@@ -32,14 +33,14 @@ func (p *Process) session(l *lab.Lab, place Place) (*session, error) {
 		return nil, err
 	}
 	s := &session{process: r, owner: p, lines: make(chan []byte), open: map[string]bool{}}
-	go s.read()
+	go s.receive()
 	return s, nil
 }
 
 // maxLine is how long an answer may be.
 const maxLine = 1 << 20
 
-func (s *session) read() {
+func (s *session) receive() {
 	defer close(s.lines)
 	lines := bufio.NewScanner(s.out)
 	lines.Buffer(nil, maxLine)
@@ -76,7 +77,7 @@ func (s *session) ask(ctx context.Context, r driver.Request) (driver.Answer, err
 		return driver.Answer{}, s.silence(r.Op)
 	default:
 	}
-	text, err := json.Marshal(r)
+	text, err := s.owner.message(r)
 	if err != nil {
 		return driver.Answer{}, err
 	}
@@ -104,6 +105,7 @@ func (r *process) write(ctx context.Context, line []byte) error {
 
 // parse reads an answer.
 func (s *session) parse(line []byte, r driver.Request) (driver.Answer, error) {
+	s.read++
 	a, err := parseAnswer(line)
 	if err != nil {
 		_, _ = s.log.Write(append(line, '\n'))
@@ -112,7 +114,7 @@ func (s *session) parse(line []byte, r driver.Request) (driver.Answer, error) {
 	if !bytes.Equal(a.ID, r.ID) {
 		return a, fmt.Errorf("the driver answered the request %s when it was asked %s, which is the request %s; every answer has the id of its request", shown(a.ID), r.Op, r.ID)
 	}
-	return a, nil
+	return a, s.owner.inspect(r.Op, s.read, line)
 }
 
 // parseAnswer reads an answer to any request.

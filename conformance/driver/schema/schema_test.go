@@ -1,0 +1,179 @@
+package schema
+
+import (
+	"encoding/json"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fakeentra/fakeentra/conformance/driver"
+)
+
+// A member is one of a type in Go, as JSON has it.
+type member struct {
+	kind     string // of JSON Schema
+	required bool
+}
+
+// members lists those of a type, and those that it embeds, which are for some
+// operations only.
+func membersOf(t *testing.T, typ reflect.Type) map[string]member {
+	t.Helper()
+	all := map[string]member{}
+	for f := range typ.Fields() {
+		name, option, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case name == "-":
+		case f.Anonymous && f.Type.Kind() == reflect.Pointer:
+			for name, m := range membersOf(t, f.Type.Elem()) {
+				all[name] = member{m.kind, false}
+			}
+		default:
+			all[name] = member{kindOf(t, f.Type), option != "omitempty"}
+		}
+	}
+	return all
+}
+
+func kindOf(t *testing.T, typ reflect.Type) string {
+	t.Helper()
+	if typ == reflect.TypeFor[json.RawMessage]() {
+		return "any"
+	}
+	switch typ.Kind() {
+	case reflect.Pointer:
+		return kindOf(t, typ.Elem())
+	case reflect.String:
+		return "string"
+	case reflect.Bool:
+		return "boolean"
+	case reflect.Int, reflect.Int64:
+		return "integer"
+	case reflect.Slice:
+		return "array of " + kindOf(t, typ.Elem())
+	case reflect.Map, reflect.Struct:
+		return "object"
+	}
+	t.Fatalf("there is no kind for %v", typ)
+	return ""
+}
+
+// described lists the members of an object in a schema.
+func described(t *testing.T, d *document, part string) map[string]member {
+	t.Helper()
+	s := d.find(part)
+	all := map[string]member{}
+	for name, p := range s["properties"].(map[string]any) {
+		all[name] = member{kindIn(t, d, p.(map[string]any)), slices.Contains(words(s["required"]), name)}
+	}
+	if s["additionalProperties"] != false {
+		t.Errorf("%s lets members be that there are not", part)
+	}
+	return all
+}
+
+func kindIn(t *testing.T, d *document, p map[string]any) string {
+	t.Helper()
+	if ref, ok := p["$ref"].(string); ok {
+		return kindIn(t, d, d.find(ref))
+	}
+	all, ok := p["enum"].([]any)
+	if one, constant := p["const"]; constant {
+		all, ok = []any{one}, true
+	}
+	if ok {
+		if typeOf(all[0]) == "number" {
+			return "integer"
+		}
+		return typeOf(all[0])
+	}
+	types := words(p["type"])
+	switch {
+	case slices.Equal(types, []string{"string", "number"}):
+		return "any" // an ID
+	case types[0] == "array":
+		return "array of " + kindIn(t, d, p["items"].(map[string]any))
+	}
+	return types[0]
+}
+
+func TestTheSchemasDescribeTheTypes(t *testing.T) {
+	for _, c := range []struct {
+		d    *document
+		part string
+		typ  reflect.Type
+	}{
+		{requests(), "#", reflect.TypeFor[driver.Request]()},
+		{requests(), "#/$defs/config", reflect.TypeFor[driver.Config]()},
+		{requests(), "#/$defs/identity", reflect.TypeFor[driver.Identity]()},
+		{requests(), "#/$defs/endpoints", reflect.TypeFor[driver.Endpoints]()},
+		{answers(), toHello, reflect.TypeFor[driver.Answer]()},
+		{answers(), toToken, reflect.TypeFor[driver.Answer]()},
+		{answers(), toOpen, reflect.TypeFor[driver.Answer]()},
+		{answers(), "#/$defs/hello", reflect.TypeFor[driver.Hello]()},
+		{answers(), "#/$defs/implementation", reflect.TypeFor[driver.Implementation]()},
+		{answers(), "#/$defs/dependency", reflect.TypeFor[driver.Dependency]()},
+		{answers(), "#/$defs/results", reflect.TypeFor[driver.Results]()},
+		{answers(), "#/$defs/outcome", reflect.TypeFor[driver.Outcome]()},
+		{answers(), "#/$defs/failure", reflect.TypeFor[driver.Failure]()},
+		{answers(), "#/$defs/skip", reflect.TypeFor[driver.Skip]()},
+	} {
+		want := membersOf(t, c.typ)
+		if ok, there := want["ok"]; there { // what it is differs with the operation
+			want["ok"] = member{"object", ok.required}
+		}
+		if diff := cmp.Diff(want, described(t, c.d, c.part), cmp.AllowUnexported(member{})); diff != "" {
+			t.Errorf("%v and %s (-type +schema):\n%s", c.typ, c.part, diff)
+		}
+	}
+}
+
+func TestEveryPartOfTheSchemasIsCompared(t *testing.T) {
+	if got := slices.Sorted(maps.Keys(requests().find("#/$defs"))); !slices.Equal(got, []string{"config", "endpoints", "identity"}) {
+		t.Errorf("requests have the parts %q", got)
+	}
+	want := []string{"dependency", "failure", "hello", "id", "implementation", "outcome", "results", "skip", "to_hello", "to_open", "to_token"}
+	if got := slices.Sorted(maps.Keys(answers().find("#/$defs"))); !slices.Equal(got, want) {
+		t.Errorf("answers have the parts %q", got)
+	}
+}
+
+func TestTheWordsOfTheSchemasAreThoseOfTheProtocol(t *testing.T) {
+	capabilities := driver.Capabilities()
+	var sources []driver.Capability
+	for _, c := range capabilities {
+		if c == driver.IdentityClientID {
+			break
+		}
+		sources = append(sources, c)
+	}
+	for _, c := range []struct {
+		d    *document
+		part string
+		want any
+	}{
+		{requests(), "#/properties/op", []driver.Op{driver.OpHello, driver.OpOpen, driver.OpToken, driver.OpMIToken, driver.OpResource, driver.OpSetEnv, driver.OpClose, driver.OpStop}},
+		{requests(), "#/properties/action", []string{driver.ListBlobs, driver.Get}},
+		{requests(), "#/$defs/config/properties/mi_source", sources},
+		{answers(), "#/$defs/hello/properties/capabilities/items", capabilities},
+		{answers(), "#/$defs/failure/properties/kind", []driver.Kind{
+			driver.Auth, driver.Unavailable, driver.Network, driver.TLS, driver.TimedOut, driver.Cancelled, driver.Misconfig, driver.Protocol, driver.Other,
+		}},
+	} {
+		text, err := json.Marshal(c.want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := decoded(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, c.d.find(c.part)["enum"]); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.part, diff)
+		}
+	}
+}
