@@ -61,7 +61,7 @@ func certificateChecks() []*Check {
 			Passes:      "the client gives up after 2 handshakes at most, within 3 s of the first",
 			Cost:        Timed,
 			Names:       true, Needs: []driver.Capability{driver.IMDS},
-			Known: []string{"azidentity 1.15.0: not met (observed)"},
+			Known: []string{"azidentity 1.15.0: not met (observed)", "azure-identity for Python 1.27.0: not met (observed)"},
 			Cases: []Case{{Run: func(s *Session) {
 				s.SetTLS(s.Environment.LoginHost, lab.Profile{Unknown: true})
 				s.UpTo(longEnough, s.Token)

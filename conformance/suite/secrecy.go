@@ -52,7 +52,7 @@ func wireSecrecyChecks() []*Check {
 			Provokes: "A token comes in an answer that ends too early, or says when it expires in a way that makes no sense; the assertion, or the token, is refused.",
 			Passes:   "the error has no secret, and no telling part of one",
 			Needs:    []driver.Capability{driver.IMDS},
-			Known:    []string{"azidentity 1.15.0: not met (observed)", "MSAL Go 1.10.1: not met (observed)"},
+			Known:    []string{"azidentity 1.15.0: not met (observed)", "MSAL Go 1.10.1: not met (observed)", "azure-identity for Python 1.27.0: not met (observed)"},
 			Cases: []Case{
 				{Name: "a token that is cut off", Run: unreadable(lab.Token, truncated)},
 				{Name: "a token that expires in an object", Run: unreadable(lab.Token, nested("expires_in"))},

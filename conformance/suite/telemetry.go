@@ -66,7 +66,7 @@ func telemetryChecks() []*Check {
 			Provokes:    "Nothing. The variables USER, LOGNAME, USERNAME and HOSTNAME have names to look for.",
 			Passes:      "every request for a token, and to storage, has a product with a version in User-Agent that is no library's own; none has those names",
 			Needs:       []driver.Capability{driver.IMDS},
-			Known:       []string{"MSAL Go 1.10.1: not met (observed)", "@azure/msal-node 7.2.1: not met (observed)"},
+			Known:       []string{"MSAL Go 1.10.1: not met (observed)", "@azure/msal-node 7.2.1: not met (observed)", "MSAL for Python 1.39.0: not met (observed)"},
 			Cases: []Case{{Run: func(s *Session) {
 				const somebody, somewhere = "user-5d41402abc", "machine-7d793037a0"
 				s.Environ = append(s.Environ, "USER="+somebody, "LOGNAME="+somebody, "USERNAME="+somebody, "HOSTNAME="+somewhere)
