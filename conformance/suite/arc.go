@@ -199,6 +199,7 @@ func arcOddChallenge() *Check {
 		Passes:      "in the first three cases no request has an Authorization, and the client fails; in the others it gets a token or fails with an error",
 		Names:       true,
 		Needs:       needsArc,
+		Known:       []string{"azure-identity 1.18.2 for Java: not met for Bearer, which it takes for Basic (observed)"},
 		Cases: []Case{
 			odd("none", false, func(string) []string { return nil }),
 			odd("empty", false, func(string) []string { return []string{""} }),

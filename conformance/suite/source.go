@@ -74,13 +74,13 @@ func sourceChecks() []*Check {
 		},
 		{
 			ID: "SRC-06", Level: Must, Tags: []string{"src"}, Title: "Cloud Shell has its user's token and no other",
-			Requirement: "Where MSI_ENDPOINT is set and MSI_SECRET is not, that endpoint is asked with POST, a form with the resource, and Metadata: true. It cannot select an identity, so that one in the configuration is an error, and is not overlooked.",
+			Requirement: "Where MSI_ENDPOINT is set and MSI_SECRET is not, that endpoint is asked with POST, a form with the resource, and Metadata: true; with GET it answers, too. It cannot select an identity, so that one in the configuration is an error, and is not overlooked.",
 			Sources: []string{
 				sourceMSALGo + "/cloud_shell.go", "https://github.com/Azure/azure-sdk-for-python/issues/36438",
 				"https://github.com/AzureAD/microsoft-authentication-library-for-python/issues/721", "Azure.Identity 1.13.0, its changelog",
 			},
 			Provokes: "A session of Cloud Shell, once without an identity and once with one in the configuration. It answers the former with a token for the exchange, which the real one does not have.",
-			Passes:   "without an identity every request is such a POST, and the client gets a token; with one the client fails before it asks",
+			Passes:   "without an identity every request is such a one, and the client gets a token; with one the client fails before it asks",
 			Needs:    []driver.Capability{driver.CloudShell},
 			Known:    []string{"Azure.Identity before 1.13.0: not met (its changelog)", "azidentity before 1.8.0-beta.2: not met (its changelog)"},
 			Cases: at(fakeentra.CloudShell,
@@ -89,8 +89,11 @@ func sourceChecks() []*Check {
 					s.identityFault(0, func(*lab.Exchange, func() *lab.Answer) *lab.Answer { return s.identityAnswer(time.Hour) })
 					got := s.Token()
 					for _, x := range s.endpointRequests() {
-						s.Want("method", x.Method == http.MethodPost, "POST", "%s", x.Method)
-						s.Want("resource", slices.Equal(x.Form()["resource"], []string{s.Config.Audience}), "a form with the resource "+s.Config.Audience, "%q", x.Body)
+						parameters := x.Query()
+						if x.Method == http.MethodPost {
+							parameters = x.Form()
+						}
+						s.Want("resource", slices.Equal(parameters["resource"], []string{s.Config.Audience}), "the resource "+s.Config.Audience, "%q", parameters)
 						s.wantValue("header", "the header Metadata: true", x.Header.Get("Metadata"), "true")
 					}
 					s.WantToken(got)
@@ -175,6 +178,9 @@ func inWebApp(kind string, need driver.Capability, names ...string) Case {
 			s.WantToken(s.Token())
 		} else {
 			s.wantSelection(kind, names...)
+		}
+		if kind != "client_id" && len(s.Exchanges(lab.EndpointToken, lab.IMDSToken)) == 0 {
+			s.Skip("the client asks nobody where an identity is configured by " + kind)
 		}
 		for _, x := range s.endpointRequests() {
 			s.Want("method", x.Method == http.MethodGet, "GET", "%s", x.Method)
