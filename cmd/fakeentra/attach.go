@@ -93,7 +93,7 @@ func (a attachment) place(ctx context.Context) (place, error) {
 	return place{
 		world:     sandbox.World{Knows: s.knows, Serve: s.serve, CA: s.ca, Metadata: s.source().HasMetadata(), Endpoints: endpoints},
 		variables: func() ([]string, error) { return variables, nil },
-		environ:   s.environ, journal: s.journal, close: s.close, shared: true,
+		environ:   s.environ, temporary: s.temporary, journal: s.journal, close: s.close, shared: true,
 		unheard: unheard(s.info.Host, s.source()),
 	}, nil
 }
@@ -213,9 +213,17 @@ func (s *attached) journal() (journal.Log, error) {
 	return log, nil
 }
 
-func (s *attached) close() error {
+func (s *attached) temporary() []string {
 	if s.files == "" {
 		return nil
 	}
-	return os.RemoveAll(s.files)
+	return []string{s.files}
+}
+
+func (s *attached) close() error {
+	var errs []error
+	for _, folder := range s.temporary() {
+		errs = append(errs, os.RemoveAll(folder))
+	}
+	return errors.Join(errs...)
 }

@@ -154,7 +154,7 @@ func mounted(p place) entry {
 			return sandbox.Result{}, err
 		}
 		defer unmount()
-		c.Env = slices.Concat(c.Env, variables)
+		c.Env, c.Temporary = slices.Concat(c.Env, variables), p.temporary()
 		return sandbox.Netns(ctx, w, c)
 	}
 }
@@ -166,7 +166,7 @@ func unmounted(p place, enter entry) entry {
 		if err != nil {
 			return sandbox.Result{}, err
 		}
-		c.Env = slices.Concat(c.Env, variables)
+		c.Env, c.Temporary = slices.Concat(c.Env, variables), p.temporary()
 		return enter(ctx, w, c)
 	}
 }
@@ -181,7 +181,7 @@ func (s *sandboxed) proxied(p place) entry {
 			f := explain(err)
 			return sandbox.Result{}, failed(cmp.Or(f.hint, "set TMPDIR to a folder that has room"), "%s", f.text)
 		}
-		c.Env = s.keep(s.egress.pass(env))
+		c.Env, c.Temporary = s.keep(s.egress.pass(env)), p.temporary()
 		status, err := sandbox.Run(c)
 		return sandbox.Result{Status: status}, err
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net"
 	"os"
+	"path/filepath"
+	"slices"
 
 	"github.com/fakeentra/fakeentra"
 	"github.com/fakeentra/fakeentra/internal/sandbox"
@@ -18,10 +20,20 @@ const keyFolder = "/var/opt/azcmagent/tokens"
 type mounts struct {
 	cloud *fakeentra.Cloud
 	host  *fakeentra.Host
+	made  []string // temporary folders
+}
+
+// notePod notes the folder that a pod has, and makes it.
+func (m *mounts) notePod() {
+	for _, f := range m.host.Mounts() {
+		if folder := filepath.Dir(f.Folder); !slices.Contains(m.made, folder) {
+			m.made = append(m.made, folder)
+		}
+	}
 }
 
 // show adds them to a world.
-func (m mounts) show(w *sandbox.World) (variables []string, unmount func(), err error) {
+func (m *mounts) show(w *sandbox.World) (variables []string, unmount func(), err error) {
 	unmount = func() {}
 	switch m.host.Source() {
 	case fakeentra.Arc:
@@ -37,16 +49,17 @@ func (m mounts) show(w *sandbox.World) (variables []string, unmount func(), err 
 
 // variables are those of the host where its files are where they are on this
 // machine.
-func (m mounts) variables() ([]string, error) {
+func (m *mounts) variables() ([]string, error) {
 	if err := m.checkTokens(); err != nil {
 		return nil, err
 	}
+	m.notePod()
 	return m.host.SandboxVariables(), nil
 }
 
 // checkTokens fails where the token of a pod would have no place, which makes
 // the library panic.
-func (m mounts) checkTokens() error {
+func (m *mounts) checkTokens() error {
 	if m.host.Source() != fakeentra.AKS {
 		return nil
 	}
@@ -66,10 +79,11 @@ func temporaryFolder(what string) (string, error) {
 }
 
 // showTokens shows the service account token of a pod.
-func (m mounts) showTokens(w *sandbox.World) error {
+func (m *mounts) showTokens(w *sandbox.World) error {
 	if err := m.checkTokens(); err != nil {
 		return err
 	}
+	m.notePod()
 	for _, f := range m.host.Mounts() {
 		w.Mounts = append(w.Mounts, sandbox.Mount{Folder: f.Folder, SeenAs: f.SeenAs})
 	}
@@ -78,11 +92,12 @@ func (m mounts) showTokens(w *sandbox.World) error {
 
 // showKeys has a temporary folder for the key files of Azure Arc. They go there
 // from when the sandbox stands: until then, another mode may be taken.
-func (m mounts) showKeys(w *sandbox.World) (remove func(), err error) {
+func (m *mounts) showKeys(w *sandbox.World) (remove func(), err error) {
 	folder, err := temporaryFolder("the key files of Azure Arc")
 	if err != nil {
 		return nil, err
 	}
+	m.made = append(m.made, folder)
 	w.Mounts = append(w.Mounts, sandbox.Mount{Folder: folder, SeenAs: keyFolder})
 	w.Endpoints = endpoints(m.cloud, m.host)
 	serve := w.Endpoints[0].Serve

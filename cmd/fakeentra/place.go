@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"path/filepath"
 	"strconv"
 
 	"github.com/fakeentra/fakeentra"
@@ -23,6 +24,8 @@ type place struct {
 	// do so, and returns the variables of the host there. It is nil if there is
 	// nothing of the kind.
 	mount func(*sandbox.World) (variables []string, unmount func(), err error)
+	// temporary are the folders that any of these has made.
+	temporary func() []string
 	// journal returns what the command asked for, when it has ended.
 	journal func() (journal.Log, error)
 	close   func() error // may be called twice
@@ -46,6 +49,7 @@ func unheard(host string, source fakeentra.Source) string {
 // placeIn is a host of a cloud of this process.
 func placeIn(cloud *fakeentra.Cloud, host string) place {
 	h := cloud.Host(host)
+	m := &mounts{cloud: cloud, host: h}
 	return place{
 		world: sandbox.World{
 			Knows: cloud.Knows,
@@ -57,14 +61,17 @@ func placeIn(cloud *fakeentra.Cloud, host string) place {
 			Endpoints: endpoints(cloud, h),
 		},
 		environ: func() ([]string, error) {
-			_, err := cloud.CertificateFiles() // else the next line panics
+			files, err := cloud.CertificateFiles() // else the next line panics
 			if err != nil {
 				return nil, err
 			}
+			m.made = append(m.made, filepath.Dir(files.CA))
+			m.notePod()
 			return h.Environ(), nil
 		},
-		variables: mounts{cloud, h}.variables,
-		mount:     mounts{cloud, h}.show,
+		variables: m.variables,
+		mount:     m.show,
+		temporary: func() []string { return m.made },
 		journal: func() (journal.Log, error) {
 			err := cloud.Close() // what is in flight belongs to it
 			return cloud.Journal(), err

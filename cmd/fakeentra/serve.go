@@ -191,7 +191,7 @@ func (s *server) announce(cmd *cobra.Command, cloud *fakeentra.Cloud, r ready) e
 	}
 	var own []string
 	if r.Host != "" && (r.IMDS != "" || cloud.Host(r.Host).Endpoint() == "") {
-		if err := (mounts{cloud, cloud.Host(r.Host)}).checkTokens(); err != nil {
+		if err := (&mounts{cloud: cloud, host: cloud.Host(r.Host)}).checkTokens(); err != nil {
 			return err
 		}
 		own = cloud.Host(r.Host).VariablesAt(r.IMDS)

@@ -11,10 +11,14 @@ import (
 )
 
 // settle gives a child in a new user namespace the identities that this process
-// has, so that nothing looks different to it. It fails with a [setupError].
-func (c *child) settle() error {
-	if err := c.checkNamespaces(); err != nil {
-		return err
+// has, so that nothing looks different to it, and returns the network that it is
+// in. It fails with a [setupError].
+func (c *child) settle() (network string, err error) {
+	if network, err = c.leftNamespace("net"); err != nil {
+		return "", err
+	}
+	if _, err = c.leftNamespace("mnt"); err != nil {
+		return "", err
 	}
 	groups := "deny"
 	if os.Geteuid() == 0 && kernelSays("/proc/self/setgroups", "allow") {
@@ -26,10 +30,10 @@ func (c *child) settle() error {
 		{"gid_map", sameIDs("gid_map", os.Getegid())},
 	} {
 		if err := c.tell(f.name, f.content); err != nil {
-			return &setupError{"make a user namespace", err}
+			return "", &setupError{"make a user namespace", err}
 		}
 	}
-	return nil
+	return network, nil
 }
 
 // tell writes a file of the process in /proc, which is done at once.
@@ -61,21 +65,19 @@ func sameIDs(name string, id int) string {
 	return all.String()
 }
 
-// checkNamespaces makes sure that nothing of this machine can be changed by what
-// the process does next.
-func (c *child) checkNamespaces() error {
-	for _, kind := range []string{"net", "mnt"} {
-		own, err := os.Readlink("/proc/self/ns/" + kind)
-		if err != nil {
-			return &setupError{"look at the namespaces of this process", err}
-		}
-		others, err := os.Readlink("/proc/" + strconv.Itoa(c.pid) + "/ns/" + kind)
-		if err != nil {
-			return &setupError{"look at the namespaces of the sandbox", err}
-		}
-		if own == others {
-			return &setupError{"leave the namespaces of this machine", unix.EINVAL}
-		}
+// leftNamespace returns the namespace of a kind that the process is in, and makes
+// sure that nothing of this machine can be changed by what it does next.
+func (c *child) leftNamespace(kind string) (string, error) {
+	own, err := os.Readlink("/proc/self/ns/" + kind)
+	if err != nil {
+		return "", &setupError{"look at the namespaces of this process", err}
 	}
-	return nil
+	its, err := os.Readlink("/proc/" + strconv.Itoa(c.pid) + "/ns/" + kind)
+	if err != nil {
+		return "", &setupError{"look at the namespaces of the sandbox", err}
+	}
+	if own == its {
+		return "", &setupError{"leave the namespaces of this machine", unix.EINVAL}
+	}
+	return its, nil
 }

@@ -22,8 +22,10 @@ import (
 // if the user is root, all but those that could undo the sandbox. If it
 // listens on all addresses, as on 0.0.0.0, it reaches itself at those outside.
 //
-// When ctx is done the command is killed. It must be called by a program that
-// calls [Child]. Errors are as [ErrUnavailable] says.
+// When ctx is done the command is killed with all processes that it started, and
+// so it is when this process is killed. What it leaves running when it ends by
+// itself stays in its network. It must be called by a program that calls
+// [Child]. Errors are as [ErrUnavailable] says.
 func Netns(ctx context.Context, w World, c Command) (Result, error) {
 	var s *supervisor
 	if c.Signals == nil {
@@ -46,16 +48,17 @@ func Netns(ctx context.Context, w World, c Command) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	done, cancel := context.WithCancel(ctx)
 	defer n.end(cancel)
 	undo := context.AfterFunc(ctx, n.child.kill)
 	defer undo()
-	if err := n.serve(ctx, w, c, published); err != nil {
+	if err := n.serve(done, w, c, published); err != nil {
 		return Result{}, err
 	}
 	if err := n.execute(c.Path); err != nil {
 		return Result{}, err
 	}
+	n.group.Go(func() { guarded{network: n.network, folders: c.Temporary}.keep(ctx, done) })
 	if c.Began != nil {
 		c.Began(n.child.pid)
 	}
@@ -72,15 +75,16 @@ func Netns(ctx context.Context, w World, c Command) (Result, error) {
 
 // A netns is a child in its namespaces, seen from outside.
 type netns struct {
-	child  *child
-	plan   *plan        // of the child
-	parent int          // end of the socket to the child
-	inside sockets      // made by the child in its network, for this process to serve on
-	maker  *socketMaker // nil if nothing is published
-	leaks  leaks
-	group  sync.WaitGroup // what answers for the child
-	served error          // why the world answered no more
-	ended  bool
+	child   *child
+	network string       // that it is in
+	plan    *plan        // of the child
+	parent  int          // end of the socket to the child
+	inside  sockets      // made by the child in its network, for this process to serve on
+	maker   *socketMaker // nil if nothing is published
+	leaks   leaks
+	group   sync.WaitGroup // what answers for the child
+	served  error          // why the world answered no more
+	ended   bool
 }
 
 // sockets are made by the child in its network, for the parent to serve on.
@@ -160,7 +164,8 @@ func (n *netns) prepare(w World, c Command, etc map[string][]byte, overlaid bool
 
 // setUp lets the child do it, as far as it hands its sockets over.
 func (n *netns) setUp(w World, c Command, asked []request) error {
-	if err := n.child.settle(); err != nil {
+	var err error
+	if n.network, err = n.child.settle(); err != nil {
 		return err
 	}
 	if _, err := unix.Write(n.parent, []byte(wordSettled)); err != nil {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"slices"
 	"sync"
 	"syscall"
 
@@ -51,12 +50,12 @@ func notifyBy(ctx context.Context, v variant, w World, c Command) (Result, error
 	done, cancel := context.WithCancel(ctx)
 	n := &notified{ended: make(chan struct{})}
 	defer n.end(cancel)
-	family := newFamily()
-	c.Env = append(slices.Clone(c.Env), familyVariable+"="+family)
+	g := guarded{family: newFamily(), folders: c.Temporary}
+	c.Env = c.ofFamily(g.family)
 	if err := n.start(done, signals, v, w, c); err != nil {
 		return Result{}, err
 	}
-	n.group.Go(func() { keepGuard(ctx, done, family) })
+	n.group.Go(func() { g.keep(ctx, done) })
 	undo := context.AfterFunc(done, n.child.kill)
 	defer undo()
 	status := signals.wait(n.child)

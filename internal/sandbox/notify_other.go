@@ -11,6 +11,3 @@ import (
 func Notify(context.Context, World, Command) (Result, error) {
 	return Result{}, fmt.Errorf("seccomp user notification needs Linux on amd64 or arm64: %w", ErrUnavailable)
 }
-
-// guard returns at once.
-func guard([]string) {}

@@ -59,6 +59,10 @@ type Command struct {
 	Env                   []string // in the form of [os.Environ]
 	Stdin, Stdout, Stderr *os.File
 
+	// Temporary are folders that are removed when this process is killed, on Linux.
+	// It removes them itself when it is not.
+	Temporary []string
+
 	// Trusted is what [ReadTrusted] returned, for this command alone, if it was
 	// called.
 	Trusted *Trusted

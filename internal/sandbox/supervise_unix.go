@@ -38,9 +38,7 @@ func typed(s os.Signal) bool {
 // shells do.
 const killedBy = 128
 
-// statusOf returns the exit code that stands for the end of a process.
-func statusOf(p *os.ProcessState) int { return exitCode(unix.WaitStatus(p.Sys().(syscall.WaitStatus))) }
-
+// exitCode stands for the end of a process.
 func exitCode(w unix.WaitStatus) int {
 	if w.Signaled() {
 		return killedBy + int(w.Signal())

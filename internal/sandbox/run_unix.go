@@ -1,0 +1,13 @@
+//go:build unix && !linux
+
+package sandbox
+
+import (
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// statusOf returns the exit code that stands for the end of a process.
+func statusOf(p *os.ProcessState) int { return exitCode(unix.WaitStatus(p.Sys().(syscall.WaitStatus))) }
