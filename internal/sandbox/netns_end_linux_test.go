@@ -2,8 +2,10 @@ package sandbox
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -291,6 +293,30 @@ func TestSandboxesTouchNothingOfTheMachine(t *testing.T) {
 	}
 }
 
+// trustStores lists the files in a folder, with their sizes and when they were
+// written.
+func trustStores(t *testing.T, folder string) string {
+	t.Helper()
+	var list strings.Builder
+	err := filepath.WalkDir(folder, func(name string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil {
+			_, _ = fmt.Fprintln(&list, name, info.Mode(), info.Size(), info.ModTime())
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list.String()
+}
+
 // machine is what a sandbox must not touch: files, mounts over them, and the
 // addresses and routes that it has itself. Other tests may add others.
 func machine(t *testing.T) map[string]string {
@@ -309,6 +335,9 @@ func machine(t *testing.T) map[string]string {
 				state[file] += line
 			}
 		}
+	}
+	for _, folder := range []string{"/etc/ssl", "/etc/pki", "/etc/ca-certificates", "/usr/local/share/ca-certificates"} {
+		state[folder] = trustStores(t, folder)
 	}
 	lo, err := net.InterfaceByName("lo")
 	if err != nil {
