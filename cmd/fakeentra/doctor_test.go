@@ -144,6 +144,18 @@ func TestRuntimesAreFoundByTheirVersions(t *testing.T) {
 	}
 }
 
+func TestJavaIsLedByAVariableWhereEtcIsNotItsOwn(t *testing.T) {
+	for system, want := range map[string][]string{"linux": {"notify", "proxy"}, "darwin": {"proxy"}} {
+		var got []string
+		for _, l := range javaLimits(system) {
+			got = append(got, l.Mode)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: modes (-want +got):\n%s", system, diff)
+		}
+	}
+}
+
 func TestSystemStoresAreNamed(t *testing.T) {
 	got := map[string]string{}
 	for _, system := range []string{"linux", "darwin", "windows"} {

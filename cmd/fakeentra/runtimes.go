@@ -57,8 +57,14 @@ func systemStore(system string) []limit {
 	return nil
 }
 
-func javaLimits(string) []limit {
-	return []limit{{"proxy", "works by JAVA_TOOL_OPTIONS, and Java says so on standard error", ""}}
+// javaLimits are of the modes in which /etc is not the command's own.
+func javaLimits(system string) []limit {
+	const says = "works by JAVA_TOOL_OPTIONS, and Java says so on standard error"
+	limits := []limit{{"proxy", says, ""}}
+	if system == "linux" {
+		limits = append([]limit{{"notify", says, ""}}, limits...)
+	}
+	return limits
 }
 
 func rustLimits(string) []limit {
