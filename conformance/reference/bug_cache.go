@@ -26,6 +26,7 @@ func cacheBugs() []*Bug {
 		},
 		{
 			Check: "CAC-02", What: "caches the token of the managed identity once for each resource of the application",
+			Also:  []string{"CAE-07"}, // no cache has the token that was refused
 			Break: func(k *knobs) { k.onIdentity(perScope) },
 		},
 		{
@@ -42,6 +43,7 @@ func cacheBugs() []*Bug {
 		},
 		{
 			Check: "CAC-04", What: "has callers for other tenants wait for the exchange that is going on, and gives them its token",
+			Also:  []string{"AUT-12"}, // which has callers for several tenants at once, too
 			Break: func(k *knobs) { k.onAsk(oneFlight) },
 		},
 		{

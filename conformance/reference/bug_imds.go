@@ -82,7 +82,7 @@ func imdsBugs() []*Bug {
 			},
 		},
 		{
-			Check: "IMDS-04", What: "asks for the audience of the public cloud in every cloud",
+			Check: "IMDS-04", What: "asks for the audience of the public cloud in every cloud", Also: []string{"AUT-11"},
 			Break: func(k *knobs) {
 				k.toIMDS(func(r *http.Request) {
 					query(r, func(q url.Values) {
