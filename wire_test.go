@@ -67,11 +67,17 @@ func (c *plain) identityToken(t testing.TB, resource string) string {
 	return answer["access_token"]
 }
 
+// exchangeForm is what a client sends to exchange an assertion, and where to.
+func (c *plain) exchangeForm(assertion string) (target, form string) {
+	fields := url.Values{"grant_type": {"client_credentials"}, "client_id": {string(c.exporter.ClientID)}, "scope": {"https://storage.azure.com/.default"},
+		"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}, "client_assertion": {assertion}}
+	return c.contoso.Authority() + "/oauth2/v2.0/token", fields.Encode()
+}
+
 func (c *plain) exchangeWith(t testing.TB, assertion string) (int, map[string]any) {
 	t.Helper()
-	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {string(c.exporter.ClientID)}, "scope": {"https://storage.azure.com/.default"},
-		"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}, "client_assertion": {assertion}}
-	status, _, body := c.do(t, "POST", c.contoso.Authority()+"/oauth2/v2.0/token", "application/x-www-form-urlencoded", form.Encode())
+	target, form := c.exchangeForm(assertion)
+	status, _, body := c.do(t, "POST", target, "application/x-www-form-urlencoded", form)
 	var answer map[string]any
 	if err := json.Unmarshal([]byte(body), &answer); err != nil {
 		t.Fatalf("the token endpoint answered %d %q", status, body)
