@@ -123,7 +123,7 @@ func (s *Service) Resolve(r *edge.Request) *edge.Route {
 }
 
 func (s *Service) unknown(r *edge.Request) edge.Response {
-	r.Explain("404", "the token service has no endpoint "+r.URL.Path+"; the emulated ones are listed in fakeentra's README")
+	r.Explain("404", "the token service has no endpoint "+r.URL.Path+"; docs/fidelity.md lists the emulated ones")
 	resp := edge.JSON(http.StatusNotFound, map[string]string{"error": "not_found", "error_description": "There is no such endpoint."})
 	s.dress(r, resp.Header)
 	return resp
