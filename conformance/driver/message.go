@@ -1,6 +1,9 @@
 package driver
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"math"
+)
 
 // Version is that of the protocol. A runner and a driver speak the same.
 const Version = 1
@@ -199,6 +202,38 @@ type Outcome struct {
 	SHA256 string   `json:"sha256,omitempty"` // of the content, in hexadecimal
 
 	Error *Failure `json:"error,omitempty"`
+}
+
+// UnmarshalJSON reads an Outcome. A client that made nonsense of a lifetime may
+// tell a time that is no whole number, or none that there is: the nearest is read.
+func (o *Outcome) UnmarshalJSON(b []byte) error {
+	type plain Outcome
+	in := struct {
+		*plain
+		ExpiresOn json.Number `json:"expires_on"`
+		RefreshOn json.Number `json:"refresh_on"`
+	}{plain: (*plain)(o)}
+	if err := json.Unmarshal(b, &in); err != nil {
+		return err
+	}
+	o.ExpiresOn, o.RefreshOn = nearest(in.ExpiresOn), nearest(in.RefreshOn)
+	return nil
+}
+
+func nearest(n json.Number) int64 {
+	if i, err := n.Int64(); err == nil {
+		return i
+	}
+	f, err := n.Float64()
+	switch {
+	case f >= math.MaxInt64: // also when it is too much for a float
+		return math.MaxInt64
+	case f <= math.MinInt64:
+		return math.MinInt64
+	case err != nil: // it is empty
+		return 0
+	}
+	return int64(f)
 }
 
 // A Failure is an error of the client under test. Only Message is required: the
