@@ -4,6 +4,7 @@ import logging
 import os
 import platform
 import sys
+import time
 from pathlib import Path
 
 import msal
@@ -76,6 +77,8 @@ def must(result):
     if "access_token" not in result:
         raise AuthError(f"{result.get('error')}: {result.get('error_description')} {result.get('correlation_id', '')}")
     got = {"token": result["access_token"], "from_cache": result.get("token_source") == "cache"}
+    if "expires_in" in result:
+        got["expires_on"] = int(time.time() + int(result["expires_in"]))
     return got
 
 
