@@ -209,7 +209,7 @@ func rewriting(next http.RoundTripper, which func(*http.Response) bool, change f
 			return resp, err
 		}
 		defer func() { _ = resp.Body.Close() }()
-		body, err := io.ReadAll(resp.Body)
+		body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 		if err != nil {
 			return nil, err
 		}
