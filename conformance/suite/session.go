@@ -337,7 +337,10 @@ func (c *Client) ask(n int, r driver.Request) []Got {
 		return slices.Repeat([]Got{{Outcome: driver.Outcome{Error: a.Error}, Took: took}}, n)
 	}
 	var results driver.Results
-	if err := json.Unmarshal(a.OK, &results); err != nil || len(results.Results) != n {
+	if err := json.Unmarshal(a.OK, &results); err != nil {
+		panic(ended{Error, fmt.Sprintf("the driver answered %s with what is no result: %v", r.Op, err)})
+	}
+	if len(results.Results) != n {
 		panic(ended{Error, fmt.Sprintf("the driver answered %s with %d results instead of %d", r.Op, len(results.Results), n)})
 	}
 	out := make([]Got, n)
