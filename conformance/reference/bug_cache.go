@@ -75,7 +75,7 @@ func cacheBugs() []*Bug {
 			Break: func(k *knobs) {
 				k.onAsk(keeping(func(before, got driver.Outcome) bool {
 					ago := time.Since(time.Unix(before.ExpiresOn, 0))
-					return got.Token != before.Token && ago > 0 && ago < 5*time.Second
+					return got.Token != before.Token && ago > 0 && ago < 4*time.Second
 				}, false))
 			},
 		},
@@ -98,7 +98,7 @@ func cacheBugs() []*Bug {
 			Break: func(k *knobs) { k.onAsk(losing) },
 		},
 		{
-			Check: "CAC-13", What: "uses a token of the managed identity for ten exchanges",
+			Check: "CAC-13", What: "uses a token of the managed identity for eight exchanges",
 			Break: func(k *knobs) { k.onIdentity(wearing) },
 		},
 		{

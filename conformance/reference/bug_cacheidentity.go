@@ -47,11 +47,11 @@ func sharing(m *managedIdentity, process *identityCache, next identityAsker) ide
 	}
 }
 
-// wearing uses a token ten times.
+// wearing uses a token eight times.
 func wearing(m *managedIdentity, next identityAsker) identityAsker {
 	var uses atomic.Int64
 	return func(ctx context.Context, resource, claims string) (identityToken, error) {
-		if uses.Add(1)%10 != 0 {
+		if uses.Add(1)%9 != 0 {
 			return next(ctx, resource, claims)
 		}
 		t, err := m.fetch(ctx, resource, claims)

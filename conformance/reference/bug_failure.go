@@ -291,7 +291,9 @@ func persisting(_ *client, next asker) asker {
 	return func(ctx context.Context, r driver.TokenRequest) (driver.Outcome, error) {
 		got, err := next(ctx, r)
 		for n := 0; n < 3 && err != nil && errors.Is(ctx.Err(), context.Canceled); n++ {
-			got, err = next(context.WithoutCancel(ctx), r)
+			own, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+			got, err = next(own, r)
+			cancel()
 		}
 		return got, err
 	}

@@ -113,6 +113,7 @@ func cacheUseChecks() []*Check {
 				"MSAL Go 1.10.1: not met, 50 exchanges (observed)",
 				"@azure/identity 4.13.1 and 4.14.1: not met, 50 exchanges (observed)",
 				"@azure/msal-node 7.2.1: not met, 50 exchanges (observed; AzureAD/microsoft-authentication-library-for-js#6566)",
+				"azure-identity 1.27.0 and MSAL 1.39.0 for Python, azure-identity 1.18.2 and MSAL4J 1.26.0 for Java: not met (observed)",
 			},
 			Cases: []Case{{Run: func(s *Session) {
 				r := s.Fault(lab.IMDSToken, 0, lab.Slow(300*time.Millisecond))

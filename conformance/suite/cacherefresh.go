@@ -25,11 +25,15 @@ func cacheExpiryChecks() []*Check {
 			ID: "CAC-08", Level: Should, Tags: []string{"cache"}, Title: "a token is renewed before it expires",
 			Requirement: "A token that has less than five minutes to live is renewed before it is used, since it may expire on the way.",
 			Sources:     []string{"https://github.com/AzureAD/microsoft-authentication-library-for-go/blob/main/apps/internal/base/storage/items.go"},
-			Provokes:    "Two calls; the application's tokens live for two minutes.",
-			Passes:      "the second call does an exchange",
+			Provokes:    "Two calls, and a third one after half a minute where they lead to nothing; the application's tokens live for two minutes.",
+			Passes:      "there is a second exchange",
 			Needs:       []driver.Capability{driver.IMDS},
 			Cases: []Case{{Fixture: short(2 * time.Minute), Run: func(s *Session) {
 				all := []Got{s.Token(), s.Token()}
+				if s.issued(lab.Token) < 2 {
+					s.Pause(throttle)
+					all = append(all, s.Token())
+				}
 				s.Reached(lab.Token)
 				s.wantTokens(all)
 				s.wantIssued("exchanges", lab.Token, 2, 2)
@@ -68,18 +72,13 @@ func cacheExpiryChecks() []*Check {
 			ID: "CAC-13", Level: Should, Tags: []string{"cache"}, Title: "a long-lived token of the managed identity is kept",
 			Requirement: "A token of the managed identity that lives for more than two hours is used for half of its life, not fetched for each exchange.",
 			Sources:     []string{"https://github.com/Azure/azure-sdk-for-net/blob/main/sdk/identity/Azure.Identity/CHANGELOG.md", pageVMToken},
-			Provokes:    "Twenty calls; the managed identity's tokens live for a day, the application's for half a minute.",
+			Provokes:    "Calls for ten resources; the managed identity's tokens live for a day.",
 			Passes:      "IMDS hands out one token",
 			Needs:       []driver.Capability{driver.IMDS},
 			Cases: []Case{{
-				Fixture: func(f *lab.Fixture) {
-					f.ManagedIdentityLife, f.ApplicationLife = 24*time.Hour, 30*time.Second
-				},
+				Fixture: func(f *lab.Fixture) { f.ManagedIdentityLife = 24 * time.Hour },
 				Run: func(s *Session) {
-					var all []Got
-					for range 20 {
-						all = append(all, s.Token())
-					}
+					all := s.each(resources...)
 					s.Proven(s.issued(lab.Token) > 1, "second exchange")
 					s.wantTokens(all)
 					s.wantIssued("identity", lab.IMDSToken, 1, 1)
@@ -96,33 +95,31 @@ func cacheExpiryChecks() []*Check {
 			Needs:       []driver.Capability{driver.IMDS},
 			Cases: []Case{
 				{Name: "no outage", Run: func(s *Session) {
-					r := s.Fault(lab.Token, 1, lab.Members(map[string]any{"expires_in": 2, "ext_expires_in": 3600}))
+					r := s.Fault(lab.Token, 1, lab.Members(lifetime(2, 3600)))
 					first := s.Token()
-					s.Pause(9 * time.Second)
+					s.Pause(7 * time.Second)
 					got := s.Token()
 					s.Armed(r)
 					if s.WantToken(got) {
 						s.Want("renewed", got.Token != first.Token, "another token", "the one that has expired")
 					}
 				}},
-				{Name: "an outage", Run: func(s *Session) { extended(s, time.Minute, 4*time.Second, true) }},
-				{Name: "a long outage", Run: func(s *Session) { extended(s, 5*time.Second, 7*time.Second, false) }},
+				{Name: "an outage", Run: func(s *Session) { extended(s, time.Minute, 3*time.Second, true) }},
+				{Name: "a long outage", Run: func(s *Session) { extended(s, 4*time.Second, 6*time.Second, false) }},
 			},
 		},
 		{
 			ID: "CAC-15", Level: Should, Tags: []string{"cache"}, Title: "one token of the managed identity for one exchange",
 			Requirement: "Where the managed identity's tokens are short-lived, an exchange takes one of them, and no second look (inferred).",
 			Sources:     []string{pageVMToken},
-			Provokes:    "Three calls; the managed identity's tokens live for 20 s, the application's for half a minute.",
+			Provokes:    "Calls for three resources; the managed identity's tokens live for 20 s.",
 			Passes:      "IMDS hands out no more tokens than the token endpoint",
 			Needs:       []driver.Capability{driver.IMDS},
-			Known:       []string{"@azure/identity 4.13.1 and 4.14.1: not met, two for each exchange (observed)"},
+			Known:       []string{"@azure/identity 4.13.1 and 4.14.1: not met, two for each exchange (observed)", "azure-identity 1.18.2 for Java: not met (observed)"},
 			Cases: []Case{{
-				Fixture: func(f *lab.Fixture) {
-					f.ManagedIdentityLife, f.ApplicationLife = 20*time.Second, 30*time.Second
-				},
+				Fixture: func(f *lab.Fixture) { f.ManagedIdentityLife = 20 * time.Second },
 				Run: func(s *Session) {
-					all := []Got{s.Token(), s.Token(), s.Token()}
+					all := s.each(resources[:3]...)
 					s.Reached(lab.Token)
 					s.wantTokens(all)
 					s.wantIssued("identity", lab.IMDSToken, 1, s.issued(lab.Token))
@@ -132,10 +129,52 @@ func cacheExpiryChecks() []*Check {
 	}
 }
 
+// resources are some that every tenant has.
+var resources = []string{
+	"https://storage.azure.com", "https://vault.azure.net", "https://management.azure.com", "https://graph.microsoft.com", "https://database.windows.net",
+	"https://servicebus.azure.net", "https://eventhubs.azure.net", "https://cosmos.azure.com", "https://cognitiveservices.azure.com", "https://app.vssps.visualstudio.com",
+}
+
+// each asks for a token for each of some resources.
+func (s *Session) each(resources ...string) []Got {
+	var all []Got
+	for _, r := range resources {
+		all = append(all, s.Ask(driver.TokenRequest{Scopes: []string{r + "/.default"}}))
+	}
+	return all
+}
+
+// throttle is the time that some clients leave between two exchanges for the same
+// token, whatever becomes of it meanwhile.
+const throttle = 31 * time.Second
+
+// renewsNothing is why checks of renewals say nothing about a client.
+const renewsNothing = "the client renews no token ahead of time, which is what CAC-10 is about"
+
+// overdue calls when a token is past its refresh_in, until there is an attempt to
+// renew it: at once, after the call, or when the client permits itself.
+func (s *Session) overdue(r driver.TokenRequest, attempted func() bool) Got {
+	s.Pause(3 * time.Second)
+	got := s.Ask(r)
+	s.Pause(time.Second) // some renew in the background
+	if attempted() {
+		return got
+	}
+	s.Pause(throttle)
+	got = s.Ask(r)
+	s.Pause(time.Second)
+	return got
+}
+
+// lifetime are the members of an answer that say when its token ends.
+func lifetime(in, ext any) map[string]any {
+	return map[string]any{"expires_in": in, "ext_expires_in": ext, "expires_on": lab.Absent} // the last is of the v1.0 endpoint
+}
+
 // extended is a call in an outage, when a token is past its expires_in.
 func extended(s *Session, ext, after time.Duration, within bool) {
 	s.Patience = 40 * time.Second // for those that try again
-	r := s.Fault(lab.Token, 1, lab.Members(map[string]any{"expires_in": 2, "ext_expires_in": int(ext / time.Second)}))
+	r := s.Fault(lab.Token, 1, lab.Members(lifetime(2, int(ext/time.Second))))
 	s.Token()
 	s.Armed(r)
 	s.Pause(after)
@@ -158,11 +197,13 @@ func cacheRefreshChecks() []*Check {
 			ID: "CAC-10", Level: Should, Tags: []string{"cache"}, Title: "refresh_in is heeded",
 			Requirement: "After its refresh_in a token is renewed, while the old one is still good.",
 			Sources:     []string{pageRenewal, "https://github.com/AzureAD/microsoft-authentication-library-for-js/pull/6102"},
-			Provokes:    "Two calls with three seconds between them; the token endpoint says that tokens are to be renewed after one.",
+			Provokes:    "Two calls with three seconds between them, or half a minute where that leads to nothing; tokens are to be renewed after one second.",
 			Passes:      "there is another exchange, and both calls get a token",
 			Cost:        Timed,
 			Needs:       []driver.Capability{driver.IMDS},
-			Known:       []string{"msal4j before 1.16.1, msal-node before 2.1.0: refresh_in not heeded (release notes)"},
+			Known: []string{
+				"MSAL4J 1.26.0, azure-identity 1.18.2 for Java: not met (observed)", "msal-node before 2.1.0: not met (release notes)",
+			},
 			Cases: []Case{
 				{Name: "as usual", Run: func(s *Session) { ahead(s, driver.TokenRequest{}) }},
 				{Name: "continuous access evaluation", Needs: []driver.Capability{driver.CAE}, Run: func(s *Session) { ahead(s, driver.TokenRequest{CAE: true}) }},
@@ -179,17 +220,18 @@ func cacheRefreshChecks() []*Check {
 			Known: []string{
 				"azidentity 1.15.0: not met, 10.4 s (observed)",
 				"@azure/identity 4.13.1 and 4.14.1: not met, 4.4 to 6.0 s (observed)",
+				"azure-identity 1.27.0 for Python: not met, 3.5 s; MSAL 1.39.0 for Python: not met, an error (observed)",
 			},
 			Cases: []Case{{Run: func(s *Session) {
 				s.Patience = 40 * time.Second
 				due := s.Fault(lab.Token, 1, lab.Members(map[string]any{"refresh_in": 1}))
 				first := s.Token()
 				s.Armed(due)
-				s.Pause(3 * time.Second)
 				outage := s.Fault(lab.Token, 0, lab.Always(unavailable()))
-				got := s.Token()
-				s.Pause(time.Second) // some renew in the background
-				s.Armed(outage)
+				got := s.overdue(driver.TokenRequest{}, func() bool { return outage.Fired() > 0 })
+				if outage.Fired() == 0 {
+					s.Skip(renewsNothing)
+				}
 				s.WantToken(got)
 				extra, most := got.Took-first.Took, s.run.scaled(time.Second)
 				s.Want("promptly", extra < most, "less than "+most.String()+" more than the first call", "%v more", extra.Round(time.Millisecond))
@@ -208,11 +250,11 @@ func cacheRefreshChecks() []*Check {
 				due := s.Fault(lab.Token, 1, lab.Members(map[string]any{"refresh_in": 1}))
 				s.Token()
 				s.Armed(due)
-				s.Pause(3 * time.Second)
-				s.Token()
-				s.Pause(time.Second) // some renew in the background
+				s.overdue(driver.TokenRequest{}, func() bool { return s.issued(lab.Token) > 1 })
 				renewed := s.Exchanges(lab.Token)
-				s.Proven(len(renewed) > 1, "renewal")
+				if len(renewed) < 2 {
+					s.Skip(renewsNothing)
+				}
 				got := s.Token()
 				if s.WantToken(got) {
 					s.Want("token", got.Token == renewed[len(renewed)-1].Issued(), "the new token", "another one")
@@ -226,12 +268,9 @@ func cacheRefreshChecks() []*Check {
 // ahead is a call after refresh_in.
 func ahead(s *Session, r driver.TokenRequest) {
 	due := s.Fault(lab.Token, 0, lab.Members(map[string]any{"refresh_in": 1}))
-	all := []Got{s.Ask(r)}
+	first := s.Ask(r)
 	s.Armed(due)
-	s.Pause(3 * time.Second)
-	all = append(all, s.Ask(r))
-	s.Pause(time.Second) // some renew in the background
-	s.wantTokens(all)
+	s.wantTokens([]Got{first, s.overdue(r, func() bool { return s.issued(lab.Token) > 1 })})
 	n := s.issued(lab.Token)
 	s.Want("renewed", n > 1, "another exchange", "%d in all", n)
 }

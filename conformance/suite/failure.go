@@ -152,6 +152,7 @@ func refusalChecks() []*Check {
 			Known: []string{
 				"@azure/identity 4.13.1: not met, network_error (observed); 4.14.1: met",
 				"@azure/msal-node 7.2.1: not met, token_parsing_error (observed)",
+				"azure-identity 1.27.0 for Python, azure-identity 1.18.2 and MSAL4J 1.26.0 for Java: not met (observed)",
 			},
 			Cases: []Case{
 				withoutJSON(http.StatusBadGateway, "text/html", "<html><head><title>Bad gateway</title></head><body>Our services are not available right now.</body></html>"),
@@ -167,6 +168,8 @@ func refusalChecks() []*Check {
 			Needs:       []driver.Capability{driver.IMDS},
 			Known: []string{
 				"azidentity 1.15.0, MSAL Go 1.10.1: not met for an empty client ID or audience (observed)",
+				"@azure/msal-node 7.2.1, azure-identity 1.18.2 for Java: not met for an empty tenant or client ID (observed)",
+				"azure-identity 1.27.0 for Python: not met; MSAL 1.39.0 for Python: not met for an empty client ID or audience (observed)",
 				"MSAL.NET before 4.57.0: crashed at a resource that was null (AzureAD/microsoft-authentication-library-for-dotnet#4332)",
 			},
 			Cases: []Case{

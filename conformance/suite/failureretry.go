@@ -32,7 +32,7 @@ func failureRetryChecks() []*Check {
 			Cost:        Timed,
 			Needs:       []driver.Capability{driver.IMDS},
 			Known: []string{
-				"MSAL Go 1.10.1, @azure/msal-node 7.2.1: not met (observed); they leave retries to the application",
+				"MSAL Go 1.10.1, @azure/msal-node 7.2.1, MSAL 1.39.0 for Python: not met (observed); they leave retries to the application",
 			},
 			Cases: []Case{
 				momentary(http.StatusInternalServerError), momentary(http.StatusBadGateway),
@@ -44,6 +44,7 @@ func failureRetryChecks() []*Check {
 			Requirement: "A client that gets no answer from the token endpoint but 503 gives up, after a few attempts and within a minute (inferred).",
 			Sources:     []string{pageRetries},
 			Provokes:    "The token endpoint answers 503 for ever.",
+			Known:       []string{"azure-identity 1.18.2 for Java: not met, 8 requests, since two layers retry (observed)"},
 			Passes:      "at most six requests, within a minute, and the client fails",
 			Cost:        Slow,
 			Needs:       []driver.Capability{driver.IMDS},
@@ -68,9 +69,11 @@ func failureRetryChecks() []*Check {
 			Passes:      "no request two seconds after the cancellation or later; the second call gets a token",
 			Cost:        Timed,
 			Needs:       []driver.Capability{driver.IMDS, driver.Cancel},
+			Known:       []string{"@azure/identity 4.13.1: not met, its attempts go on (observed)"},
 			Cases: []Case{
-				{Name: "while it waits for the answer", Run: func(s *Session) { cancelled(s, lab.Slow(3*time.Second)) }},
-				{Name: "between attempts", Run: func(s *Session) { cancelled(s, lab.Always(unavailable())) }},
+				{Name: "while it waits for the answer", Run: func(s *Session) { cancelled(s, lab.Slow(3*time.Second), StorageScope) }},
+				// Some do not ask for the same token for a minute, when they were told 503.
+				{Name: "between attempts", Run: func(s *Session) { cancelled(s, lab.Always(unavailable()), vaultScope) }},
 			},
 		},
 	}
@@ -100,12 +103,13 @@ func momentary(code int) Case {
 }
 
 // cancelled is a call that its caller gives up, and another one.
-func cancelled(s *Session, do lab.Act) {
+func cancelled(s *Session, do lab.Act, then string) {
 	const after = 500 * time.Millisecond
 	s.Patience = 40 * time.Second // for those that do not hear
 	r := s.Fault(lab.Token, 0, do)
+	client := s.Default() // a process takes a while to start
 	began := time.Now()
-	s.Ask(driver.TokenRequest{CancelAfter: int(after / time.Millisecond)})
+	client.Ask(driver.TokenRequest{CancelAfter: int(after / time.Millisecond)})
 	s.Armed(r)
 	s.Pause(5 * time.Second)
 	s.Disarm(r)
@@ -116,6 +120,6 @@ func cancelled(s *Session, do lab.Act) {
 		}
 	}
 	s.Want("stopped", late == 0, "no request two seconds after the cancellation or later", "%d", late)
-	got := s.Token()
+	got := client.Ask(driver.TokenRequest{Scopes: []string{then}})
 	s.Want("usable", got.OK() && got.Token != "", "a token at the second call", "%s", got)
 }
