@@ -18,10 +18,11 @@ import (
 type session struct {
 	*process
 	owner  *Process
-	lines  chan []byte // of standard output; closed at its end
-	flood  bool        // there was a line without end
-	read   int         // how many lines were taken
-	last   json.RawMessage
+	lines  chan []byte     // of standard output; closed at its end
+	flood  bool            // there was a line without end
+	read   int             // how many lines were taken
+	last   json.RawMessage // what was asked
+	before json.RawMessage // what was answered
 	open   map[string]bool
 	broken bool // it is not to be asked again
 	shared bool // it can go on with another lab
@@ -114,6 +115,7 @@ func (s *session) parse(line []byte, r driver.Request) (driver.Answer, error) {
 	if !bytes.Equal(a.ID, r.ID) {
 		return a, fmt.Errorf("the driver answered the request %s when it was asked %s, which is the request %s; every answer has the id of its request", shown(a.ID), r.Op, r.ID)
 	}
+	s.before = r.ID
 	return a, s.owner.inspect(r.Op, s.read, line)
 }
 
@@ -158,7 +160,7 @@ func (s *session) unasked(line []byte) error {
 	case err != nil:
 		_, _ = s.log.Write(append(line, '\n'))
 		return err
-	case bytes.Equal(a.ID, s.last):
+	case bytes.Equal(a.ID, s.last), bytes.Equal(a.ID, s.before):
 		return fmt.Errorf("the driver answered the request %s twice; every request has one answer", a.ID)
 	}
 	return fmt.Errorf("the driver wrote the answer %s, which nobody had asked for", shown(line))
