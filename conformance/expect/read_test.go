@@ -142,7 +142,7 @@ func FuzzNoFileMakesReadPanic(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		name := filepath.Join(t.TempDir(), "f")
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-			t.Skip("it is none that the parser reads:", err)
+			t.Fatal(err)
 		}
 		set, err := expect.Read(name, today)
 		if (set == nil) == (err == nil) {
