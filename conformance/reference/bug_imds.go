@@ -82,12 +82,12 @@ func imdsBugs() []*Bug {
 			},
 		},
 		{
-			Check: "IMDS-04", What: "asks for the audience of the public cloud in every cloud", Also: []string{"AUT-11"},
+			Check: "IMDS-04", What: "writes the audience of the public cloud in lower case",
 			Break: func(k *knobs) {
 				k.toIMDS(func(r *http.Request) {
 					query(r, func(q url.Values) {
-						if strings.HasPrefix(q.Get("resource"), clouds["public"].audience) {
-							q.Set("resource", clouds["public"].audience)
+						if public := clouds["public"].audience; q.Get("resource") == public {
+							q.Set("resource", strings.ToLower(public))
 						}
 					})
 				})
