@@ -16,9 +16,7 @@ import (
 
 // Ctrl-C ends a run, which writes down what it has found, and leaves no driver.
 func TestConformRunIsInterrupted(t *testing.T) {
-	if !namespacesPermitted() {
-		t.Skip("this machine permits no namespaces")
-	}
+	needNamespaces(t)
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		t.Run(signal.String(), func(t *testing.T) {
 			t.Parallel()

@@ -10,8 +10,8 @@ import (
 	"github.com/fakeentra/fakeentra/conformance/driver"
 	"github.com/fakeentra/fakeentra/conformance/reference"
 	"github.com/fakeentra/fakeentra/conformance/suite"
-	"github.com/fakeentra/fakeentra/internal/exampletest"
 	"github.com/fakeentra/fakeentra/internal/sandbox"
+	"github.com/fakeentra/fakeentra/internal/toolchain"
 )
 
 // The first argument with which this test binary is a driver, and not a test.
@@ -62,10 +62,7 @@ func run(t *testing.T, c suite.Command, o suite.Options) (*suite.Report, error) 
 	defer cancel()
 	report, err := suite.Run(ctx, suite.Process(c), o)
 	if errors.Is(err, sandbox.ErrUnavailable) {
-		if os.Getenv(exampletest.RequireAll) != "" {
-			t.Fatalf("%s is set, and there are no sandboxes: %v", exampletest.RequireAll, err)
-		}
-		t.Skipf("did without sandboxes: %v", err)
+		toolchain.Without(t, "namespaces", "fakeentra doctor says what forbids them ("+err.Error()+")")
 	}
 	return report, err
 }

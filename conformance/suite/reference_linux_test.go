@@ -1,7 +1,6 @@
 package suite_test
 
 import (
-	"os"
 	"slices"
 	"strconv"
 	"sync"
@@ -12,7 +11,7 @@ import (
 	"github.com/fakeentra/fakeentra/conformance/driver"
 	"github.com/fakeentra/fakeentra/conformance/reference"
 	"github.com/fakeentra/fakeentra/conformance/suite"
-	"github.com/fakeentra/fakeentra/internal/exampletest"
+	"github.com/fakeentra/fakeentra/internal/toolchain"
 )
 
 func TestTheReferenceClientPassesInAProcessOfItsOwn(t *testing.T) {
@@ -71,7 +70,7 @@ func TestBugsAreSeenInAProcessOfItsOwn(t *testing.T) {
 func TestHowManyCasesRunAtOnceChangesNoVerdict(t *testing.T) {
 	t.Parallel()
 	checks := selected(t, suite.Selection{Costs: []suite.Cost{suite.Fast}})
-	if os.Getenv(exampletest.RequireAll) == "" {
+	if !toolchain.Required() {
 		const nth = 4
 		i := 0
 		checks = slices.DeleteFunc(checks, func(*suite.Check) bool { i++; return i%nth != 0 })

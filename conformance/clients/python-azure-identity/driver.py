@@ -52,7 +52,6 @@ class Client:
             authority=config["endpoints"]["authority"] if explicit else AUTHORITIES[config["cloud"]],
             additionally_allowed_tenants=config["allowed_tenants"],
             disable_instance_discovery=not config["instance_discovery"],
-            logging_enable=config["log_level"] == "verbose",
         )
         if config["mi_source"] != "tokenfile":
             kind, value = config["identity"]["kind"], config["identity"].get("value")
