@@ -1,12 +1,13 @@
-// Package clients holds the drivers beside it to the protocol.
-package clients
+package clients_test
 
 import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"github.com/fakeentra/fakeentra/conformance/clients"
 	"github.com/fakeentra/fakeentra/conformance/suite"
 	"github.com/fakeentra/fakeentra/internal/sandbox"
 	"github.com/fakeentra/fakeentra/internal/toolchain"
@@ -77,7 +78,78 @@ func installed(t *testing.T, name, program, needs string) string {
 	if _, err := os.Stat(needs); err != nil {
 		toolchain.Without(t, "the packages of the driver for "+name, "conformance/clients/install")
 	}
-	path, err := filepath.Abs(path)
+	return absolute(t, path)
+}
+
+// What a new driver needs besides its files was installed for the one that it
+// comes from.
+func TestNewDriversWork(t *testing.T) {
+	for language, from := range map[string]struct{ needs, as string }{
+		"sh": {}, "python": {"python-azure-identity/.venv", ".venv"}, "node": {"node-azure-identity/node_modules", "node_modules"},
+	} {
+		t.Run(language, func(t *testing.T) {
+			template, err := clients.New(language)
+			if err != nil {
+				t.Fatal(err)
+			}
+			folder := t.TempDir()
+			for name, content := range template.Files {
+				if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			needs := from.needs
+			if needs == "" {
+				needs = "."
+			}
+			program := installed(t, language, template.Command[0], needs)
+			if from.as != "" {
+				if err := os.Symlink(absolute(t, from.needs), filepath.Join(folder, from.as)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			t.Chdir(folder)
+			if filepath.Base(template.Command[0]) != template.Command[0] {
+				program = absolute(t, template.Command[0])
+			}
+			report, err := suite.Run(t.Context(), suite.Process(suite.Command{Path: program, Args: template.Command, Scale: 4}), suite.Options{Checks: suite.Smoke(), Scale: 4})
+			if errors.Is(err, sandbox.ErrUnavailable) {
+				toolchain.Without(t, "namespaces", "fakeentra doctor says what forbids them ("+err.Error()+")")
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range report.Results {
+				if r.Verdict != suite.Pass {
+					t.Errorf("%s: %s: %s", r.ID, r.Verdict, r.Why)
+				}
+			}
+		})
+	}
+}
+
+func TestTemplatesHaveNothingOfTheirOldFolders(t *testing.T) {
+	for _, language := range clients.Languages() {
+		template, err := clients.New(language)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, content := range template.Files {
+			for _, old := range []string{"../", "parent.parent", "build-helper"} {
+				if strings.Contains(content, old) {
+					t.Errorf("%s of %s has %q", name, language, old)
+				}
+			}
+		}
+	}
+	if _, err := clients.New("cobol"); err == nil || !strings.Contains(err.Error(), "go, java, node, python, rust, sh") {
+		t.Errorf("a language without a driver: %v", err)
+	}
+}
+
+func absolute(t *testing.T, name string) string {
+	t.Helper()
+	path, err := filepath.Abs(name)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -58,12 +58,13 @@ var allowed = map[string][]string{
 	"conformance/driver/schema":         {"conformance/driver", "internal/pattern"},
 	"conformance/expect":                {"conformance/driver", "conformance/suite", "internal/pattern"},
 	"conformance/report":                {"conformance/suite"},
+	"conformance/clients":               {},
 	"conformance/clients/reference":     {"conformance/driver", "conformance/reference"},
 	"conformance/clients/go-azidentity": {"conformance/driver"},
 	"conformance/clients/go-msal":       {"conformance/driver"},
 
 	"container":     {"", "emulator/control", "fixtures", "internal/door", "internal/pki"},
-	"cmd/fakeentra": {"", "conformance/driver", "conformance/driver/schema", "conformance/expect", "conformance/report", "conformance/suite", "emulator/control", "emulator/environment", "emulator/fault", "emulator/journal", "emulator/token", "fixtures", "internal/pattern", "internal/sandbox", "internal/scenario"},
+	"cmd/fakeentra": {"", "conformance/clients", "conformance/driver", "conformance/driver/schema", "conformance/expect", "conformance/report", "conformance/suite", "emulator/control", "emulator/environment", "emulator/fault", "emulator/journal", "emulator/token", "fixtures", "internal/pattern", "internal/sandbox", "internal/scenario"},
 }
 
 // heavy are the modules that one part of the tree may import, and no other.
