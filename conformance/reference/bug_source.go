@@ -13,7 +13,7 @@ import (
 // sourceKnobs change what the client does about managed identity sources other
 // than IMDS (SRC).
 type sourceKnobs struct {
-	ArcFirst    bool    // Azure Arc comes before the sources with the older variables
+	OlderFirst  bool    // the older variables come before those of App Service
 	Overlook    string  // a source that hands out whatever it has, not what is configured
 	LooseFolder bool    // the path of a key file has to begin right
 	LongKeys    bool    // a key has any length
@@ -89,8 +89,8 @@ func sourceBugs() []*Bug {
 			},
 		},
 		{
-			Check: "SRC-04", What: "takes Azure Arc before the sources with the older variables",
-			Break: func(k *knobs) { k.ArcFirst = true },
+			Check: "SRC-04", What: "takes a web app for a compute of Azure ML, by its older variables",
+			Break: func(k *knobs) { k.OlderFirst = true },
 		},
 		{
 			Check: "SRC-05", What: "selects an identity of Azure ML by client_id, which it does not know",

@@ -27,8 +27,8 @@ func (m *managedIdentity) source() (source, error) {
 	older, secret := m.environ("MSI_ENDPOINT"), m.environ("MSI_SECRET")
 	onArc := endpoint != "" && header == "" && m.environ("IMDS_ENDPOINT") != ""
 	switch {
-	case onArc && m.ArcFirst:
-		return arc{endpoint: endpoint}, nil
+	case older != "" && secret != "" && m.OlderFirst:
+		return azureML{endpoint: older, secret: secret}, nil
 	case endpoint != "" && header != "" && m.environ("IDENTITY_SERVER_THUMBPRINT") != "":
 		return newServiceFabric(m, endpoint, header)
 	case endpoint != "" && header != "":

@@ -246,20 +246,19 @@ func sourcePrecedence() *Check {
 	has := func(header string) func(*lab.Exchange) bool {
 		return func(x *lab.Exchange) bool { return x.Header.Get(header) != "" }
 	}
-	older := []string{"MSI_ENDPOINT", "MSI_SECRET", "IMDS_ENDPOINT"}
-	newer := []string{"IDENTITY_ENDPOINT", "IMDS_ENDPOINT"}
+	older := []string{"MSI_ENDPOINT", "MSI_SECRET"}
 	return &Check{
 		ID: "SRC-04", Level: Must, Tags: []string{"src"}, Title: "of several sources the right one is asked",
-		Requirement: "Where the variables of several sources are set, the first of Service Fabric, App Service, Azure ML, Cloud Shell, Azure Arc and IMDS is asked, and no other.",
+		Requirement: "Each source is told from the others by its variables. Service Fabric and App Service may set those of their older protocol as well, which are not asked then.",
 		Sources:     []string{sourceMSALGo + ", GetSource", "https://github.com/AzureAD/microsoft-authentication-library-for-dotnet/issues/5077"},
-		Provokes:    "For each source, its variables are set, and those of the sources after it with other endpoints.",
+		Provokes:    "The variables of each source are set; of the two, also MSI_ENDPOINT and MSI_SECRET with another endpoint. What no place sets at once, such as those of Cloud Shell and of Azure Arc, is not tried.",
 		Passes:      "only that source is asked, and in its way",
-		Known:       []string{"MSAL.NET 4.67: not met, takes Azure ML before App Service (reported)", "azure-identity 1.27.0 for Python: not met, takes Azure Arc before Cloud Shell (observed)"},
+		Known:       []string{"MSAL.NET 4.67: not met, takes Azure ML before App Service (reported)"},
 		Cases: []Case{
 			precedence("Service Fabric", fakeentra.ServiceFabric, driver.ServiceFabric, has("Secret"), older...),
 			precedence("App Service", fakeentra.AppService, driver.AppService, has("X-Identity-Header"), older...),
-			precedence("Azure ML", fakeentra.AzureML, driver.AzureML, has("Secret"), newer...),
-			precedence("Cloud Shell", fakeentra.CloudShell, driver.CloudShell, has("Metadata"), newer...),
+			precedence("Azure ML", fakeentra.AzureML, driver.AzureML, has("Secret")),
+			precedence("Cloud Shell", fakeentra.CloudShell, driver.CloudShell, has("Metadata")),
 			precedence("Azure Arc", fakeentra.Arc, driver.Arc, has("Metadata")),
 		},
 	}
