@@ -26,7 +26,7 @@ func cacheBugs() []*Bug {
 		},
 		{
 			Check: "CAC-02", What: "caches the token of the managed identity once for each resource of the application",
-			Also:  []string{"CAE-07"}, // no cache has the token that was refused
+			Also:  []string{"CAC-13", "CAE-07"}, // many resources are asked for, and no cache has the token that was refused
 			Break: func(k *knobs) { k.onIdentity(perScope) },
 		},
 		{
@@ -47,7 +47,7 @@ func cacheBugs() []*Bug {
 			Break: func(k *knobs) { k.onAsk(oneFlight) },
 		},
 		{
-			Check: "CAC-05", What: "shares the tokens of managed identities in the process, by resource and by how the identity is named",
+			Check: "CAC-05", What: "takes any token of the process for that of the system-assigned identity, which has no name to look it up by",
 			Break: func(k *knobs) {
 				k.onIdentity(func(m *managedIdentity, next identityAsker) identityAsker { return sharing(m, &process, next) })
 			},

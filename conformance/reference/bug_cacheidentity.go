@@ -27,16 +27,18 @@ func perScope(m *managedIdentity, next identityAsker) identityAsker {
 		t, err := m.fetch(ctx, resource, claims)
 		if err == nil {
 			own.put(scope, t)
+			m.cache.put(resource, t)
 		}
 		return t, err
 	}
 }
 
-// sharing looks for tokens among those of the process.
+// sharing looks for tokens among those of the process, where an identity without a
+// name matches any.
 func sharing(m *managedIdentity, process *identityCache, next identityAsker) identityAsker {
 	return func(ctx context.Context, resource, claims string) (identityToken, error) {
-		key := strings.Join([]string{m.Tenant, m.Identity.Kind, resource}, " ")
-		if t, ok := process.get(key); ok && claims == "" && time.Now().Before(t.refresh) {
+		key := m.Tenant + " " + resource
+		if t, ok := process.get(key); ok && claims == "" && m.Identity.Kind == "system" && time.Now().Before(t.refresh) {
 			return t, nil
 		}
 		t, err := next(ctx, resource, claims)

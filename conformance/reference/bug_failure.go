@@ -145,19 +145,8 @@ func failureBugs() []*Bug {
 			Break: func(k *knobs) { k.ReadAll = true },
 		},
 		{
-			Check: "ERR-17", What: "cannot do without the header x-ms-request-id",
-			Break: func(k *knobs) {
-				k.onWire(toToken, func(next http.RoundTripper) http.RoundTripper {
-					return roundTripper(func(r *http.Request) (*http.Response, error) {
-						resp, err := next.RoundTrip(r)
-						if err == nil && resp.StatusCode == http.StatusOK && resp.Header.Get("X-Ms-Request-Id") == "" {
-							_ = resp.Body.Close()
-							return nil, errors.New("the key x-ms-request-id was not present in the dictionary")
-						}
-						return resp, err
-					})
-				})
-			},
+			Check: "ERR-17", What: "looks for x-ms-request-id in answers after one that was an error",
+			Break: func(k *knobs) { k.onWire(toToken, relating) },
 		},
 		{
 			Check: "ERR-18", What: "answers every call after one that was cancelled with its error",
@@ -165,7 +154,7 @@ func failureBugs() []*Bug {
 		},
 		{
 			Check: "ERR-18", What: "goes on with its attempts when the caller has given up",
-			Break: func(k *knobs) { k.onAsk(persisting) },
+			Break: func(k *knobs) { k.onWire(toToken, persisting) },
 		},
 		{
 			Check: "ERR-19", What: "takes an empty audience for one",
@@ -287,14 +276,36 @@ func offended(_ *client, next asker) asker {
 }
 
 // persisting tries again for a caller that is not there any more.
-func persisting(_ *client, next asker) asker {
-	return func(ctx context.Context, r driver.TokenRequest) (driver.Outcome, error) {
-		got, err := next(ctx, r)
-		for n := 0; n < 3 && err != nil && errors.Is(ctx.Err(), context.Canceled); n++ {
-			own, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-			got, err = next(own, r)
-			cancel()
+func persisting(next http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(r *http.Request) (*http.Response, error) {
+		resp, err := next.RoundTrip(r)
+		if err != nil || resp.StatusCode != http.StatusServiceUnavailable || !errors.Is(pause(r.Context(), 600*time.Millisecond), context.Canceled) {
+			return resp, err
 		}
-		return got, err
-	}
+		ctx := context.WithoutCancel(r.Context())
+		for n := 0; n < 3 && err == nil && resp.StatusCode == http.StatusServiceUnavailable; n++ {
+			_ = resp.Body.Close()
+			_ = pause(ctx, time.Second) // it cannot end early
+			resp, err = next.RoundTrip(resent(r).WithContext(ctx))
+		}
+		return resp, err
+	})
+}
+
+// relating fails when it cannot tell an answer from the error that was before it.
+func relating(next http.RoundTripper) http.RoundTripper {
+	var failed atomic.Bool
+	return roundTripper(func(r *http.Request) (*http.Response, error) {
+		resp, err := next.RoundTrip(r)
+		if err != nil {
+			return nil, err
+		}
+		if resp.StatusCode >= http.StatusInternalServerError {
+			failed.Store(true)
+		} else if failed.Load() && resp.Header.Get("X-Ms-Request-Id") == "" {
+			_ = resp.Body.Close()
+			return nil, errors.New("the key x-ms-request-id was not present in the dictionary")
+		}
+		return resp, nil
+	})
 }
