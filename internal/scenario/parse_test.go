@@ -122,6 +122,8 @@ func TestProblemsWithNamesNameBothPlaces(t *testing.T) {
 			`f.yaml:6: "API://X" is the identifier URI of a already (line 5); expected another for the identifier URI of b`},
 		"trust in nobody": {trusting("            trusts: agnet"),
 			`f.yaml:10: there is no managed identity or issuer "agnet"; did you mean "agent"? expected agent`},
+		"a placeholder for two": {trusting("            issuer: a\n            subject: \"{contoso}\"") + "\nissuers:\n  contoso: {url: https://example.com}",
+			`f.yaml:11: "contoso" is both the tenant of line 3 and the issuer of line 13; expected different names`},
 		"trust in two": {trusting("            trusts: agent") + "\nissuers:\n  agent: {url: https://example.com}",
 			`f.yaml:10: "agent" is both the managed identity of line 5 and the issuer of line 12; expected different names`},
 		"trust and issuer": {trusting("            trusts: agent\n            issuer: https://example.com"),
