@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/fakeentra/fakeentra/internal/toolchain"
 )
 
 // A server of this machine, under a name in a file of hosts that only run sees,
@@ -20,6 +22,9 @@ import (
 // no other.
 func TestEgressReachesARealServer(t *testing.T) {
 	needNamespaces(t)
+	for _, program := range []string{"unshare", "mount", "umount"} {
+		toolchain.Program(t, program)
+	}
 	serve := func() string {
 		s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Host != r.TLS.ServerName+":"+r.URL.Query().Get("port") {

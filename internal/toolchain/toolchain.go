@@ -33,12 +33,16 @@ func Without(t TB, what, install string) {
 // it is.
 var packages = map[string]string{
 	"awk":      "mawk or gawk",
+	"cut":      "coreutils",
 	"gcc":      "gcc and libc6-dev",
 	"javac":    "default-jdk-headless",
 	"keytool":  "default-jre-headless",
 	"musl-gcc": "musl-tools",
 	"node":     "nodejs",
+	"paste":    "coreutils",
 	"setsid":   "util-linux",
+	"sort":     "coreutils",
+	"umount":   "mount",
 	"unshare":  "util-linux",
 }
 
