@@ -47,6 +47,9 @@ func (h *half) end(err error, discard bool) {
 // read waits for data until the deadline changes or passes.
 func (h *half) read(p []byte, d *deadline) (int, error) {
 	for {
+		if d.isPast() {
+			return 0, os.ErrDeadlineExceeded
+		}
 		h.mu.Lock()
 		if len(h.data) > 0 {
 			n := copy(p, h.data)
@@ -68,6 +71,9 @@ func (h *half) read(p []byte, d *deadline) (int, error) {
 
 func (h *half) write(p []byte, d *deadline) (n int, err error) {
 	for len(p) > 0 {
+		if d.isPast() {
+			return n, os.ErrDeadlineExceeded
+		}
 		h.mu.Lock()
 		if h.closed != nil {
 			err := h.closed
@@ -130,6 +136,14 @@ func (d *deadline) pass(epoch int) {
 		d.passed = true
 		d.signal()
 	}
+}
+
+// isPast reports whether nothing is to be read or written any more, not even what
+// need not be waited for.
+func (d *deadline) isPast() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.passed
 }
 
 func (d *deadline) signal() {
