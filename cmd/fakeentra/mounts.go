@@ -14,7 +14,10 @@ import (
 // keyFolder is where clients of Azure Arc look for key files (sources of all
 // SDKs). The agent's program, which they take for the sign of a machine in Arc, is
 // not shown: the variables that its installation sets come first for all of them.
-const keyFolder = "/var/opt/azcmagent/tokens"
+const keyFolder = agentFolder + "/tokens"
+
+// agentFolder is made and removed by clouds that run beside this one.
+const agentFolder = "/var/opt/azcmagent"
 
 // mounts are what a host has in its file system.
 type mounts struct {
@@ -98,7 +101,7 @@ func (m *mounts) showKeys(w *sandbox.World) (remove func(), err error) {
 		return nil, err
 	}
 	m.made = append(m.made, folder)
-	w.Mounts = append(w.Mounts, sandbox.Mount{Folder: folder, SeenAs: keyFolder})
+	w.Mounts = append(w.Mounts, sandbox.Mount{Folder: folder, SeenAs: keyFolder, Over: agentFolder})
 	w.Endpoints = endpoints(m.cloud, m.host)
 	serve := w.Endpoints[0].Serve
 	w.Endpoints[0].Serve = func(ctx context.Context, l net.Listener) error {

@@ -1,7 +1,9 @@
 package sandbox
 
 import (
+	"bufio"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,7 +38,10 @@ func shown(t *testing.T, name string) string {
 func TestNetnsShowsFoldersElsewhere(t *testing.T) {
 	needNetns(t)
 	one, two, three, over := shown(t, "one"), shown(t, "two"), shown(t, "three"), shown(t, "over")
-	mounts := []Mount{{one, "/var/run/sandbox-test/deep/one"}, {two, "/run/sandbox-test/deep/two"}, {three, "/var/opt/sandbox-test/three"}, {one, over}}
+	mounts := []Mount{
+		{Folder: one, SeenAs: "/var/run/sandbox-test/deep/one"}, {Folder: two, SeenAs: "/run/sandbox-test/deep/two"},
+		{Folder: three, SeenAs: "/var/opt/sandbox-test/three"}, {Folder: one, SeenAs: over},
+	}
 	list := func(folder string) string {
 		entries, err := os.ReadDir(folder)
 		if err != nil {
@@ -75,7 +80,7 @@ func TestNetnsShowsWhatChangesInAFolder(t *testing.T) {
 	if err := errors.Join(link("."), os.Symlink("..data/name", filepath.Join(folder, "token"))); err != nil {
 		t.Fatal(err)
 	}
-	cmd := sandboxed(t, order{Mode: "netns", Mounts: []Mount{{folder, "/run/sandbox-test"}}}, "sh", "-c", "cat /run/sandbox-test/token; read line; cat /run/sandbox-test/token")
+	cmd := sandboxed(t, order{Mode: "netns", Mounts: []Mount{{Folder: folder, SeenAs: "/run/sandbox-test"}}}, "sh", "-c", "cat /run/sandbox-test/token; read line; cat /run/sandbox-test/token")
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -108,9 +113,47 @@ func TestNetnsShowsWhatChangesInAFolder(t *testing.T) {
 
 func TestNetnsSaysWhatItCannotShow(t *testing.T) {
 	needNetns(t)
-	out, err := sandboxed(t, order{Mode: "netns", Mounts: []Mount{{shown(t, "one"), "/not-there/one"}}}, "true").CombinedOutput()
+	out, err := sandboxed(t, order{Mode: "netns", Mounts: []Mount{{Folder: shown(t, "one"), SeenAs: "/not-there/one"}}}, "true").CombinedOutput()
 	want := "outside: cannot show a folder at /not-there/one: no such file or directory (not available on this machine); this machine has no folder of that kind; use --mode notify or --mode proxy\n"
 	if diff := cmp.Diff(want, string(out)); diff != "" || err == nil {
 		t.Errorf("%v, output (-want +got):\n%s", err, diff)
+	}
+}
+
+// The kernel takes mounts away with the folder that they are on, whoever removes it
+// (rmdir(2) in another mount namespace).
+func TestNetnsShowsFoldersWhereOthersComeAndGo(t *testing.T) {
+	needNetns(t)
+	parent := t.TempDir()
+	agent := filepath.Join(parent, "agent")
+	if err := errors.Join(os.MkdirAll(filepath.Join(agent, "tokens"), 0o755), os.WriteFile(filepath.Join(parent, "beside"), []byte("beside "), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	mounts := []Mount{{Folder: shown(t, "one"), SeenAs: filepath.Join(agent, "tokens"), Over: agent}}
+	cmd := sandboxed(t, order{Mode: "netns", Mounts: mounts}, "sh", "-c", "echo ready; read go; cat "+parent+"/beside "+agent+"/tokens/name")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewReader(out)
+	if line, err := lines.ReadString('\n'); line != "ready\n" {
+		t.Fatalf("the command says %q, %v", line, err)
+	}
+	if err := os.RemoveAll(agent); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(in, "go\n"); err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(lines)
+	if err := errors.Join(err, cmd.Wait()); string(got) != "beside one" || err != nil {
+		t.Errorf("read %q, %v", got, err)
 	}
 }

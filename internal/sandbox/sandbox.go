@@ -50,6 +50,10 @@ type World struct {
 type Mount struct {
 	Folder string // on this machine
 	SeenAs string // absolute path in the sandbox
+	// Over, if it is not empty, is a folder above SeenAs, or SeenAs itself, of which
+	// nothing else is seen. It may come and go on the machine meanwhile, which
+	// would take a mount below it away.
+	Over string
 }
 
 // A Command is a program to run inside.

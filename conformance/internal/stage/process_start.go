@@ -80,7 +80,11 @@ func (p *Process) start(l *lab.Lab, place Place, args, environ []string) (_ *pro
 		r.mounts, err = mounts(r.folder, l, place)
 	}
 	for _, m := range r.mounts {
-		w.Mounts = append(w.Mounts, sandbox.Mount{Folder: m.folder, SeenAs: m.seenAs})
+		shown := sandbox.Mount{Folder: m.folder, SeenAs: m.seenAs}
+		if m.seenAs == keyFolder {
+			shown.Over = filepath.Dir(keyFolder) // clouds beside this one make and remove it
+		}
+		w.Mounts = append(w.Mounts, shown)
 	}
 	for _, folder := range []string{"home", "tmp"} {
 		err = errors.Join(err, os.Mkdir(filepath.Join(r.folder, folder), 0o700))
