@@ -60,7 +60,7 @@ func initDriver(w io.Writer, language, folder string) error {
 		files[".gitignore"] = strings.Join(t.Ignored, "\n") + "\n"
 	}
 	files["workflow.yml"] = workflow(t, folder)
-	for name := range files {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
 		if _, err := os.Lstat(filepath.Join(folder, name)); err == nil {
 			return usage("name another folder", "there is a %s already, which is not written over", filepath.Join(folder, name))
 		}
