@@ -12,11 +12,16 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/fakeentra/fakeentra/internal/toolchain"
 )
 
 // Whoever is killed cannot tidy up. What run has started ends all the same, and
 // so does what that has started; its files are gone, those of a host, too.
-func TestRunLeavesNothingWhenItIsKilled(t *testing.T) { inEachMode(t, testRunKilled) }
+func TestRunLeavesNothingWhenItIsKilled(t *testing.T) {
+	toolchain.Program(t, "setsid")
+	inEachMode(t, testRunKilled)
+}
 
 func testRunKilled(t *testing.T, mode string) {
 	for name, scenario := range map[string][]string{

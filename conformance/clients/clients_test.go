@@ -72,6 +72,11 @@ func TestDriversPutTheirSDKsToTheSuite(t *testing.T) {
 func installed(t *testing.T, name, program, needs string) string {
 	t.Helper()
 	path := program
+	if strings.HasSuffix(program, ".sh") || program == "bash" {
+		for _, needed := range []string{"bash", "curl", "jq"} {
+			toolchain.Program(t, needed)
+		}
+	}
 	if filepath.Base(program) == program {
 		path = toolchain.Program(t, program)
 	}

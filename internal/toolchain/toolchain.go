@@ -34,6 +34,7 @@ func Without(t TB, what, install string) {
 var packages = map[string]string{
 	"awk":      "mawk or gawk",
 	"cut":      "coreutils",
+	"find":     "findutils",
 	"gcc":      "gcc and libc6-dev",
 	"javac":    "default-jdk-headless",
 	"keytool":  "default-jre-headless",
