@@ -84,3 +84,10 @@ func address6(address netip.Addr) []byte {
 	binary.NativeEndian.PutUint32(b, uint32(len(b)))
 	return b
 }
+
+// awaitAddress6 has the fork wait until an address of IPv6 is settled: the kernel
+// grants it at once, and sees to its routes in the background.
+func (p *plan) awaitAddress6() {
+	pause := &unix.Timespec{Nsec: 100e6}
+	p.add("wait for an address of IPv6", unix.SYS_NANOSLEEP, unsafe.Pointer(pause), 0)
+}

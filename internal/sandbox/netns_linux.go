@@ -147,6 +147,9 @@ func (n *netns) prepare(w World, c Command, etc map[string][]byte, overlaid bool
 		return nil, err
 	}
 	asked = p.askKernel(w)
+	if len(w.IPv6) > 0 {
+		p.awaitAddress6()
+	}
 	p.openWatches()
 	for _, d := range doorsOf(w, c) {
 		p.openDoor(d)
