@@ -90,6 +90,7 @@ func sourceBugs() []*Bug {
 		},
 		{
 			Check: "SRC-04", What: "takes a web app for a compute of Azure ML, by its older variables",
+			Also:  []string{"SRC-01", "CAE-07"}, // App Service has both
 			Break: func(k *knobs) { k.OlderFirst = true },
 		},
 		{
