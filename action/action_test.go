@@ -36,9 +36,22 @@ func listBlobs(t *testing.T) string {
 
 // A mirror has the archive of the release 1.2.3 for this machine.
 type mirror struct {
-	files map[string][]byte // by path
-	ca    string            // file
-	url   string
+	files   map[string][]byte // by path
+	ca      string            // file
+	url     string
+	version string // that the program says it is
+}
+
+// versionOf returns what a program says it is: what the Go command knows of the
+// tree, if it looks at all.
+func versionOf(t *testing.T, program string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), program, "version").Output()
+	words := strings.Fields(string(out))
+	if err != nil || len(words) < 2 {
+		t.Fatalf("%s version says %q, %v", program, out, err)
+	}
+	return words[1]
 }
 
 // archive is the name of the file that this machine needs.
@@ -60,7 +73,7 @@ func newMirror(t *testing.T) *mirror {
 	}}
 	server := httptest.NewTLSServer(m)
 	t.Cleanup(server.Close)
-	m.url, m.ca = server.URL, filepath.Join(t.TempDir(), "ca.pem")
+	m.url, m.ca, m.version = server.URL, filepath.Join(t.TempDir(), "ca.pem"), versionOf(t, program)
 	if err := os.WriteFile(m.ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -103,8 +116,8 @@ func TestSourceServesTheStepsThatFollow(t *testing.T) {
 	if got := strings.Count(j.must("fakeentra journal --host vm1"), "\n"); got != 3 {
 		t.Errorf("the journal has %d requests, want 3", got)
 	}
-	if got := outputs["version"]; got != "(devel)" {
-		t.Errorf("the version is %q, want (devel)", got)
+	if got, want := outputs["version"], strings.Fields(j.must("fakeentra version"))[1]; got != want {
+		t.Errorf("the version is %q, want %q", got, want)
 	}
 }
 
@@ -127,7 +140,7 @@ func (m *mirror) outputsAreWhatTheReadyFileHolds(t *testing.T) {
 	}
 	up := j.ready()
 	want := map[string]string{
-		"version": "(devel)", "ready-file": j.env["FAKEENTRA_READY_FILE"], "https": up.HTTPS, "imds": up.IMDS, "proxy": up.Proxy, "control": up.Control,
+		"version": m.version, "ready-file": j.env["FAKEENTRA_READY_FILE"], "https": up.HTTPS, "imds": up.IMDS, "proxy": up.Proxy, "control": up.Control,
 	}
 	if diff := cmp.Diff(want, outputs); diff != "" {
 		t.Errorf("outputs (-want +got):\n%s", diff)
@@ -172,7 +185,7 @@ func (m *mirror) installOnlyInstalls(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, log)
 	}
-	want := map[string]string{"version": "(devel)", "ready-file": "", "https": "", "imds": "", "proxy": "", "control": ""}
+	want := map[string]string{"version": m.version, "ready-file": "", "https": "", "imds": "", "proxy": "", "control": ""}
 	if diff := cmp.Diff(want, outputs); diff != "" {
 		t.Errorf("outputs (-want +got):\n%s", diff)
 	}

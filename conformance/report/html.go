@@ -3,19 +3,14 @@ package report
 import (
 	_ "embed"
 	"encoding/json"
-	"html/template"
 	"io"
-	"sync"
+	"strings"
 
 	"github.com/fakeentra/fakeentra/conformance/suite"
 )
 
 //go:embed page.html
 var page string
-
-var pageTemplate = sync.OnceValue(func() *template.Template {
-	return template.Must(template.New("page").Parse(page))
-})
 
 // A pageCheck is what the page says of a check.
 type pageCheck struct {
@@ -50,7 +45,13 @@ func HTML(w io.Writer, before []*suite.Report, reports ...*suite.Report) error {
 	if err != nil {
 		return err
 	}
-	return pageTemplate().Execute(w, template.JS(raw))
+	head, tail, _ := strings.Cut(page, "{{.}}") // a template would link much more
+	for _, part := range []string{head, string(raw), tail} {
+		if _, err := io.WriteString(w, part); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // verdictsOnly leaves the exchanges out.
