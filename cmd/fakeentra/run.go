@@ -152,6 +152,9 @@ func find(name string) (string, error) {
 	hint := ""
 	if errors.Is(err, fs.ErrPermission) {
 		hint = "chmod +x makes a script executable"
+		if _, unseen := os.Stat(name); errors.Is(unseen, fs.ErrPermission) {
+			hint = "this user may not look into a folder on the way to it, or to what it links to"
+		}
 	}
 	return "", &failure{exitNotExecutable, fmt.Sprintf("cannot execute %s: %v", name, cause(err)), hint}
 }
