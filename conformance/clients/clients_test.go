@@ -3,6 +3,7 @@ package clients_test
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -35,6 +36,8 @@ var drivers = []struct {
 	{"MSAL for Python", "python-msal/.venv/bin/python", []string{"python-msal/.venv/bin/python", "python-msal/driver.py"}},
 	{"azure-identity for Java", "java-azure-identity/target/classes/Driver.class", java("java-azure-identity")},
 	{"MSAL4J", "java-msal4j/target/classes/Driver.class", java("java-msal4j")},
+	{"Azure.Identity", "dotnet-azure-identity/bin/Release/net8.0/Driver.dll", []string{"dotnet", "dotnet-azure-identity/bin/Release/net8.0/Driver.dll"}},
+	{"MSAL.NET", "dotnet-msal/bin/Release/net8.0/Driver.dll", []string{"dotnet", "dotnet-msal/bin/Release/net8.0/Driver.dll"}},
 	{"azure_identity for Rust", "rust-azure-identity/target/release/conformance-driver", []string{"rust-azure-identity/target/release/conformance-driver"}},
 }
 
@@ -90,7 +93,7 @@ func installed(t *testing.T, name, program, needs string) string {
 // comes from.
 func TestNewDriversWork(t *testing.T) {
 	for language, from := range map[string]struct{ needs, as string }{
-		"sh": {}, "python": {"python-azure-identity/.venv", ".venv"}, "node": {"node-azure-identity/node_modules", "node_modules"},
+		"dotnet": {"dotnet-azure-identity/bin", ""}, "sh": {}, "python": {"python-azure-identity/.venv", ".venv"}, "node": {"node-azure-identity/node_modules", "node_modules"},
 	} {
 		t.Run(language, func(t *testing.T) {
 			template, err := clients.New(language)
@@ -113,6 +116,9 @@ func TestNewDriversWork(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			if language == "dotnet" {
+				build(t, folder)
+			}
 			t.Chdir(folder)
 			if filepath.Base(template.Command[0]) != template.Command[0] {
 				program = absolute(t, template.Command[0])
@@ -133,6 +139,18 @@ func TestNewDriversWork(t *testing.T) {
 	}
 }
 
+// build makes a driver in C#, as install does.
+func build(t *testing.T, folder string) {
+	t.Helper()
+	command := []string{"../../.ci/dotnet/build", folder}
+	if _, err := os.Stat("../../.ci/dotnet/root/dotnet"); err != nil {
+		command = []string{"dotnet", "build", "--nologo", "--configuration", "Release", folder}
+	}
+	if out, err := exec.CommandContext(t.Context(), command[0], command[1:]...).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", command, err, out)
+	}
+}
+
 func TestTemplatesHaveNothingOfTheirOldFolders(t *testing.T) {
 	for _, language := range clients.Languages() {
 		template, err := clients.New(language)
@@ -147,7 +165,7 @@ func TestTemplatesHaveNothingOfTheirOldFolders(t *testing.T) {
 			}
 		}
 	}
-	if _, err := clients.New("cobol"); err == nil || !strings.Contains(err.Error(), "go, java, node, python, rust, sh") {
+	if _, err := clients.New("cobol"); err == nil || !strings.Contains(err.Error(), "dotnet, go, java, node, python, rust, sh") {
 		t.Errorf("a language without a driver: %v", err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 //go:embed fcd.py fcd.mjs java/Fcd.java bash-curl/driver.sh
 //go:embed go-azidentity/main.go node-azure-identity/driver.mjs node-azure-identity/package.json
 //go:embed python-azure-identity/driver.py python-azure-identity/requirements.txt
+//go:embed dotnet/Fcd.cs dotnet-azure-identity/Driver.cs dotnet-azure-identity/Driver.csproj
 //go:embed java-azure-identity/pom.xml java-azure-identity/src rust-azure-identity/Cargo.toml rust-azure-identity/src
 var drivers embed.FS
 
@@ -39,6 +40,11 @@ type source struct {
 }
 
 var sources = map[string]source{
+	"dotnet": {
+		files:    map[string]string{"Driver.cs": "dotnet-azure-identity/Driver.cs", "Driver.csproj": "dotnet-azure-identity/Driver.csproj", "Fcd.cs": "dotnet/Fcd.cs"},
+		replace:  []string{"    <Compile Include=\"../dotnet/Fcd.cs\" />\n", ""},
+		Template: Template{Install: []string{"dotnet build --configuration Release"}, Command: []string{"dotnet", "bin/Release/net8.0/Driver.dll"}, Ignored: []string{"bin/", "obj/"}},
+	},
 	"go": {
 		files:    map[string]string{"main.go": "go-azidentity/main.go"},
 		Template: Template{Install: []string{"go mod tidy", "go build -o driver ."}, Command: []string{"./driver"}, Ignored: []string{"driver"}},
