@@ -59,10 +59,18 @@ func (p *conformPrinter) printf(format string, args ...any) {
 func (p *conformPrinter) begin(r *suite.Report, checks, jobs int) {
 	p.printf("fakeentra conformance %s (%s), %d of %d checks, seed %s, wiring %s, %d jobs\n", r.Suite.Version, r.Suite.Digest, checks, r.Suite.Checks, r.Seed, r.Wiring, jobs)
 	p.driver(r)
+	p.wiring(r)
 	if p.expectations != "" {
 		p.printf("expectations: %s\n", p.expectations)
 	}
 	p.printf("\n")
+}
+
+// wiring says why not the most complete wiring was taken.
+func (p *conformPrinter) wiring(r *suite.Report) {
+	if r.WiringWhy != "" {
+		p.printf("wiring %s: %s\n", r.Wiring, r.WiringWhy)
+	}
 }
 
 // driver says what is driven.
@@ -265,6 +273,9 @@ func (p *conformPrinter) end(r *suite.Report) {
 			p.printf(" %12d", n)
 		}
 		p.printf("\n")
+	}
+	if len(r.Uncovered) > 0 {
+		p.printf("\nthe wiring %s cannot have %d of the checks: %s\n", r.Wiring, len(r.Uncovered), strings.Join(r.Uncovered, ", "))
 	}
 	p.standings(r)
 	all := slices.Clone(r.Results)

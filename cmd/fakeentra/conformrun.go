@@ -15,13 +15,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fakeentra/fakeentra/conformance/suite"
-	"github.com/fakeentra/fakeentra/internal/sandbox"
 )
 
 // The exit codes of conform run, besides those of all commands.
 const (
 	exitBroken      = 3 // the driver crashed or broke the protocol, so that the run was stopped
-	exitUnavailable = 5 // this machine has no sandbox
+	exitUnavailable = 5 // this machine cannot have the wiring
 )
 
 // A conformer is what conform run is told.
@@ -36,7 +35,24 @@ type conformer struct {
 	repeat  int
 	memory  string
 	verbose bool
+	wired
 	reporting
+}
+
+// A wired is what commands are told about how the driver is led to the suite.
+type wired struct{ wiring string }
+
+func (w *wired) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&w.wiring, "wiring", suite.Auto, "`WAY` of leading the driver to the suite: "+strings.Join(suite.CommandWirings(), ", "))
+	complete(cmd, "wiring", suite.CommandWirings, cobra.ShellCompDirectiveNoFileComp)
+}
+
+// check refuses what is no wiring.
+func (w *wired) check() error {
+	if !slices.Contains(suite.CommandWirings(), w.wiring) {
+		return usage("fakeentra conform run --help tells what they are", "--wiring is %q; expected one of %s", w.wiring, strings.Join(suite.CommandWirings(), ", "))
+	}
+	return nil
 }
 
 // driverArguments refuses a command line without a driver.
@@ -57,11 +73,21 @@ func conformRunCommand() *cobra.Command {
 		Long: `Puts the client that a driver drives to the checks, and tells what it does not
 do as it should, and how to see it again.
 
-Each case of a check has a cloud of its own, and a process of the driver, which
-runs as under "fakeentra run --mode netns": with the names and addresses of
-production, and no network besides. Its home and its folder for temporary files
-are empty. It inherits the environment, but for what leads Azure clients
-elsewhere and all that begins with AZURE_ or XDG_.
+Each case of a check has a cloud of its own, and a process of the driver. How it
+is led to the cloud is the wiring:
+
+  netns     as under "fakeentra run --mode netns": with the names and addresses
+            of production, and no network besides; every check
+  docker    in a container, likewise (not available yet)
+  explicit  by URLs in its configuration (not available yet)
+  attach    likewise, started by hand (not available yet)
+  auto      netns if this machine permits it, or else explicit
+
+Checks that a wiring cannot have are skipped, and the report says which.
+
+The driver's home and its folder for temporary files are empty. It inherits the
+environment, but for what leads Azure clients elsewhere and all that begins with
+AZURE_ or XDG_.
 
 A MUST that is not met fails the run; a SHOULD is a warning, unless --strict;
 a MAY is for information. What could not be provoked is inconclusive, which
@@ -72,7 +98,7 @@ fails nothing, and xpass where it is, which does.
 Exit codes: 0 if all is as it has to be, and 1 if it is not; 2 if the command
 line, or the list of what is known, is wrong; 3 if the driver crashed, or broke
 the protocol, before any check could begin; 4 if no check is selected; 5 if this
-machine has no sandboxes, which "fakeentra doctor" tells how to mend.`,
+machine cannot have the wiring; "fakeentra doctor" tells how to mend netns.`,
 		DisableFlagsInUseLine: true,
 		Args:                  driverArguments,
 		RunE:                  func(cmd *cobra.Command, args []string) error { return c.run(cmd, args) },
@@ -92,6 +118,7 @@ func (c *conformer) runFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	c.selecting.flags(cmd)
 	c.expecting.flags(cmd)
+	c.wired.flags(cmd)
 	f.BoolVar(&c.strict, "strict", false, "fail for a SHOULD that is not met")
 	f.IntVar(&c.jobs, "jobs", 0, "run `N` cases at once (default: four for each processor, up to 16)")
 	f.Var(&c.shard, "shard", "take the `I/N`-th part of the checks, such as 2/5, which the IDs decide on")
@@ -179,14 +206,16 @@ func (c *conformer) prepare(args []string) ([]*suite.Check, suite.Target, error)
 	if err != nil {
 		return nil, suite.Target{}, usage(hint, "--max-memory is %q; expected a size, such as 512m or 2g", c.memory)
 	}
-	if err := c.check(); err != nil {
-		return nil, suite.Target{}, err
+	for _, check := range []func() error{c.wired.check, c.reporting.check} {
+		if err := check(); err != nil {
+			return nil, suite.Target{}, err
+		}
 	}
 	path, err := findDriver(args[0])
 	if err != nil {
 		return nil, suite.Target{}, err
 	}
-	return checks, suite.Process(suite.Command{Path: path, Args: args, MaxMemory: memory, Scale: c.scale}), nil
+	return checks, suite.Process(suite.Command{Path: path, Args: args, Wiring: c.wiring, MaxMemory: memory, Scale: c.scale}), nil
 }
 
 // findDriver returns the path of a driver.
@@ -208,7 +237,7 @@ func notRun(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return failed("", "the run was interrupted before any check had its verdict")
-	case errors.Is(err, sandbox.ErrUnavailable):
+	case suite.IsUnavailable(err):
 		f.code = exitUnavailable
 	case errors.As(err, &broken):
 		f.code = exitBroken

@@ -12,6 +12,7 @@ import (
 
 func conformSmokeCommand() *cobra.Command {
 	var scale float64
+	var w wired
 	cmd := &cobra.Command{
 		Use:     "smoke [flags] -- DRIVER [ARG]...",
 		Short:   "check whether a driver works",
@@ -23,9 +24,11 @@ that it writes has to be as the JSON Schema of the protocol has it.
 The exit code is 0 if it works.`,
 		DisableFlagsInUseLine: true,
 		Args:                  driverArguments,
-		RunE:                  func(cmd *cobra.Command, args []string) error { return smoke(cmd, args, scale) },
+		RunE:                  func(cmd *cobra.Command, args []string) error { return smoke(cmd, args, w, scale) },
 	}
+	cmd.Flags().SortFlags = false
 	cmd.Flags().SetInterspersed(false)
+	w.flags(cmd)
 	cmd.Flags().Float64Var(&scale, "timeout-scale", 1, "give the driver `FACTOR` times as long to answer, on a slow machine")
 	return cmd
 }
@@ -38,7 +41,10 @@ func inspect(op driver.Op, request, answer []byte) error {
 	return schema.Request(request)
 }
 
-func smoke(cmd *cobra.Command, args []string, scale float64) error {
+func smoke(cmd *cobra.Command, args []string, w wired, scale float64) error {
+	if err := w.check(); err != nil {
+		return err
+	}
 	path, err := findDriver(args[0])
 	if err != nil {
 		return err
@@ -47,10 +53,11 @@ func smoke(cmd *cobra.Command, args []string, scale float64) error {
 	defer stop()
 	p := newConformPrinter(cmd.OutOrStdout(), args, false)
 	p.again = "fakeentra conform smoke"
-	report, err := suite.Run(ctx, suite.Process(suite.Command{Path: path, Args: args, Scale: scale, Inspect: inspect}), suite.Options{
+	report, err := suite.Run(ctx, suite.Process(suite.Command{Path: path, Args: args, Wiring: w.wiring, Scale: scale, Inspect: inspect}), suite.Options{
 		Checks: suite.Smoke(), Jobs: 1, Scale: scale,
 		Met: func(r *suite.Report) {
 			p.driver(r)
+			p.wiring(r)
 			p.line(suite.Result{ID: "SMOKE-0", Level: suite.Must, Verdict: suite.Pass, Title: "the driver says who it is"})
 		},
 		Done: p.done,

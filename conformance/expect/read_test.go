@@ -108,7 +108,7 @@ func TestMistakesAreNamedWithFileAndLine(t *testing.T) {
 			[]string{
 				`xfail.toml:1: when has no key "moon"; expected wiring, version or dependency:NAME`,
 				`xfail.toml:1: when."dependency:a" is "new"; expected versions, such as "<8" or ">=7.2, <8"`,
-				`xfail.toml:1: when.wiring is "air"; expected one of netns, memory`,
+				`xfail.toml:1: when.wiring is "air"; expected one of netns, docker, explicit, attach, memory`,
 			}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -19,7 +19,12 @@ type Report struct {
 	Suite  Suite  `json:"suite"`
 	Seed   string `json:"seed"`
 	Wiring string `json:"wiring"`
-	Strict bool   `json:"strict,omitempty"`
+	// WiringWhy says why not the wiring was taken that covers more.
+	WiringWhy string `json:"wiring_why,omitempty"`
+	// Uncovered are the checks that were skipped because the wiring cannot have
+	// them, whatever the client is capable of.
+	Uncovered []string `json:"uncovered,omitempty"`
+	Strict    bool     `json:"strict,omitempty"`
 	// XPassWarns says that an expectation which is not needed any more fails
 	// nothing.
 	XPassWarns bool `json:"xpass_warns,omitempty"`

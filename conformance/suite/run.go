@@ -43,14 +43,12 @@ func WithEnvironment(t Target) Target {
 	return t
 }
 
-// Wirings lists the ways in which clients are led to the suite, as
-// [Report.Wiring] names them.
-func Wirings() []string { return []string{"netns", "memory"} }
-
 // A Command is a driver that is a program.
 type Command struct {
 	Path string   // file to execute
 	Args []string // including the name that the program is called by
+	// Wiring is one of [CommandWirings]; [Netns] if empty.
+	Wiring string
 	// MaxMemory is how many bytes of memory the driver may have; 0 means any
 	// number.
 	MaxMemory int64
@@ -59,13 +57,6 @@ type Command struct {
 	// Inspect looks at the texts of messages, a request or an answer to it, and
 	// says what is wrong with them. It may be nil.
 	Inspect func(op driver.Op, request, answer []byte) error
-}
-
-// Process returns the target of a driver in a process of its own, in a sandbox. The
-// program must be one that calls sandbox.Child. Errors of [Run] wrap
-// sandbox.ErrUnavailable where this machine has no sandboxes of that kind.
-func Process(c Command) Target {
-	return Target{&stage.Process{Path: c.Path, Args: c.Args, MaxMemory: c.MaxMemory, Scale: c.Scale, Inspect: c.Inspect}}
 }
 
 // Options say how to run.
@@ -136,6 +127,9 @@ func Run(ctx context.Context, t Target, o Options) (*Report, error) {
 		Schema: Schema, Suite: Suite{Version, Digest(), len(Checks())}, Seed: o.Seed, Wiring: r.target.Wiring(), Strict: o.Strict,
 		XPassWarns: o.XPassWarns, Driver: hello, Started: time.Now().UTC(),
 	}
+	if auto, ok := t.Target.(*stage.Auto); ok {
+		report.WiringWhy = auto.Why()
+	}
 	if o.Expected != nil {
 		o.Expected.Meet(report)
 	}
@@ -143,6 +137,7 @@ func Run(ctx context.Context, t Target, o Options) (*Report, error) {
 		o.Met(report)
 	}
 	report.Results = r.all(ctx)
+	report.Uncovered = uncoveredBy(report.Wiring, report.Results)
 	report.Standings = Standings(report)
 	if o.Expected != nil {
 		report.Stale = o.Expected.Stale()
@@ -251,8 +246,7 @@ func (r *runner) attempt(ctx context.Context, c *Check, k Case) (result CaseResu
 			return result
 		}
 	}
-	if c.Process && r.target.Wiring() == "memory" {
-		result.Why = "the client has no process of its own"
+	if result.Why = c.uncovered(r.target.Wiring()); result.Why != "" {
 		return result
 	}
 	began := time.Now()

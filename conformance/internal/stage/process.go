@@ -15,11 +15,12 @@ import (
 	"github.com/fakeentra/fakeentra/conformance/internal/lab"
 )
 
-// Process is a driver in a process of its own, in a sandbox (see package sandbox)
-// in which production names and addresses lead to the lab.
+// Process is a driver in a process of its own.
 type Process struct {
 	Path string   // file to execute
 	Args []string // including the name that the program is called by
+	// Wired leads the driver to labs; [Netns] does if it is nil.
+	Wired Wiring
 	// Environ is the environment that drivers inherit, but for what would lead
 	// them elsewhere; nil stands for [os.Environ].
 	Environ []string
@@ -42,7 +43,14 @@ type Process struct {
 }
 
 // Wiring implements [Target].
-func (p *Process) Wiring() string { return "netns" }
+func (p *Process) Wiring() string { return p.wired().Name() }
+
+func (p *Process) wired() Wiring {
+	if p.Wired == nil {
+		return Netns{}
+	}
+	return p.Wired
+}
 
 // Once reports whether the driver is called anew for each request, which is known
 // after [Process.Hello].

@@ -60,7 +60,10 @@ func (s *shots) Do(ctx context.Context, r driver.Request) (driver.Answer, error)
 		return driver.Answer{ID: r.ID, Skip: &driver.Skip{Reason: "the driver is called anew for each request, and keeps nothing between them"}}, nil
 	}
 	s.asked[r.Session] = true
-	r.Config = s.configs[r.Session]
+	if own := s.configs[r.Session]; own != nil {
+		copied := *own
+		r.Config = &copied
+	}
 	a, p, err := s.owner.shoot(ctx, s.lab, s.place, r)
 	if p != nil {
 		_, _ = s.log.Write([]byte(p.log.String()))
@@ -71,8 +74,8 @@ func (s *shots) Do(ctx context.Context, r driver.Request) (driver.Answer, error)
 	return a, err
 }
 
-// Complete implements [Stage].
-func (s *shots) Complete(c *driver.Config) { complete(c) }
+// Complete implements [Stage]. Each call of the driver has its own way to the lab.
+func (s *shots) Complete(*driver.Config) {}
 
 // Write implements [Stage].
 func (s *shots) Write(name, content string) error {
@@ -98,9 +101,6 @@ func (s *shots) Seen() []Program { return s.seen }
 // Leave implements [Stage].
 func (s *shots) Leave() error { return nil }
 
-// complete says where things are in a sandbox.
-func complete(c *driver.Config) { c.Endpoints.Mode, c.Endpoints.CAFile = "netns", caFile }
-
 func (p *Process) helloOnce(ctx context.Context, r driver.Request) (driver.Hello, error) {
 	a, _, err := p.shoot(ctx, nil, Place{}, r)
 	if err != nil {
@@ -111,7 +111,12 @@ func (p *Process) helloOnce(ctx context.Context, r driver.Request) (driver.Hello
 
 // shoot calls the driver for one request. The process has ended.
 func (p *Process) shoot(ctx context.Context, l *lab.Lab, place Place, request driver.Request) (driver.Answer, *process, error) {
-	r, err := p.start(l, place, append(p.Args[:len(p.Args):len(p.Args)], onceWord), shellVariables(request))
+	r, err := p.start(l, place, append(p.Args[:len(p.Args):len(p.Args)], onceWord), func(w Way) []string {
+		if request.Config != nil {
+			w.Complete(request.Config)
+		}
+		return shellVariables(request)
+	})
 	if err != nil {
 		return driver.Answer{}, nil, err
 	}

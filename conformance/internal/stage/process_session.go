@@ -214,7 +214,7 @@ type visit struct {
 }
 
 // Complete implements [Stage].
-func (v *visit) Complete(c *driver.Config) { complete(c) }
+func (v *visit) Complete(c *driver.Config) { v.way.Complete(c) }
 
 // Write implements [Stage].
 func (v *visit) Write(name, content string) error { return write(v.mounts, name, content) }

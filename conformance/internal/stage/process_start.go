@@ -21,6 +21,7 @@ import (
 type process struct {
 	name    string // of its program
 	front   *lab.Front
+	way     Way
 	folder  string // for all below
 	mounts  []mount
 	in      *os.File
@@ -38,20 +39,24 @@ type process struct {
 	programs programs
 }
 
-// errNotStarted is wrapped by errors of drivers that never ran. They may also wrap
-// [sandbox.ErrUnavailable].
+// errNotStarted is wrapped by errors of drivers that never ran. They may also be
+// [Unavailable].
 var errNotStarted = errors.New("the driver cannot be started")
 
 // caFile is where a sandbox has the certificate of the lab.
 const caFile = "/etc/ssl/certs/fakeentra.pem"
 
-// start starts the driver in a lab, which may be nil.
-func (p *Process) start(l *lab.Lab, place Place, args, environ []string) (_ *process, err error) {
+// start starts the driver in a lab, which may be nil. environ returns more variables
+// of the driver; it may be nil.
+func (p *Process) start(l *lab.Lab, place Place, args []string, environ func(Way) []string) (_ *process, err error) {
 	front, err := lab.NewFront()
 	if err != nil {
 		return nil, err
 	}
 	r := &process{name: p.name(), front: front, signals: make(chan os.Signal, 1), ended: make(chan struct{})}
+	if r.way, err = p.wired().Lay(front); err != nil {
+		return nil, fmt.Errorf("%w: %w", errNotStarted, err)
+	}
 	if r.folder, err = os.MkdirTemp(p.Temp, "fakeentra-"); err != nil {
 		return nil, fmt.Errorf("%w: there is no place for its files: %w; set TMPDIR to a folder that can be written", errNotStarted, err)
 	}
@@ -79,6 +84,9 @@ func (p *Process) start(l *lab.Lab, place Place, args, environ []string) (_ *pro
 		}
 		r.mounts, err = mounts(r.folder, l, place)
 	}
+	if environ != nil {
+		variables = append(variables, environ(r.way)...)
+	}
 	for _, m := range r.mounts {
 		shown := sandbox.Mount{Folder: m.folder, SeenAs: m.seenAs}
 		if m.seenAs == keyFolder {
@@ -90,7 +98,7 @@ func (p *Process) start(l *lab.Lab, place Place, args, environ []string) (_ *pro
 		err = errors.Join(err, os.Mkdir(filepath.Join(r.folder, folder), 0o700))
 	}
 	c := sandbox.Command{
-		Path: p.Path, Args: args, Env: slices.Concat(r.inherited(p.environ()), variables, environ), Signals: r.signals, MaxMemory: p.MaxMemory,
+		Path: p.Path, Args: args, Env: slices.Concat(r.inherited(p.environ()), variables), Signals: r.signals, MaxMemory: p.MaxMemory,
 		Began: r.programs.follow,
 		Environ: func(ca, bundle string) []string {
 			return fakeentra.Doors{}.Environ(fakeentra.Certificates{CA: ca, Bundle: bundle})
@@ -130,7 +138,7 @@ func (r *process) launch(w sandbox.World, c sandbox.Command) error {
 	go func() {
 		defer close(r.ended)
 		defer cancel()
-		r.result, r.err = sandbox.Netns(ctx, w, c)
+		r.result, r.err = r.way.Run(ctx, w, c)
 		closeAll(theirs[:]) // whoever reads comes to the end
 		r.group.Wait()
 	}()

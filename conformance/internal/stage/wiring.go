@@ -1,0 +1,66 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/fakeentra/fakeentra/conformance/driver"
+	"github.com/fakeentra/fakeentra/conformance/internal/lab"
+	"github.com/fakeentra/fakeentra/internal/sandbox"
+)
+
+// ErrUnavailable is wrapped by errors that say why a wiring is not to be had here.
+// Errors of this package may wrap [sandbox.ErrUnavailable] instead, which says the
+// same of netns.
+var ErrUnavailable = errors.New("not available here")
+
+// A Wiring is how drivers that are programs are led to labs.
+type Wiring interface {
+	// Name is what reports call it.
+	Name() string
+	// Lay makes the way from one process of a driver to what a front serves. Its
+	// error wraps [ErrUnavailable] if this machine has no such wiring.
+	Lay(*lab.Front) (Way, error)
+}
+
+// A Way leads one process of a driver to a front.
+type Way interface {
+	// Complete says in a configuration where things are for the process.
+	Complete(*driver.Config)
+	// Run runs the process to its end in a world, as [sandbox.Netns] does. It is
+	// called once, with Signals and the three files set.
+	Run(context.Context, sandbox.World, sandbox.Command) (sandbox.Result, error)
+}
+
+// Netns is the wiring in which a driver has a network and a file system of its own,
+// with the names and addresses of production; see [sandbox.Netns].
+type Netns struct{}
+
+// Name implements [Wiring].
+func (Netns) Name() string { return "netns" }
+
+// Lay implements [Wiring].
+func (Netns) Lay(*lab.Front) (Way, error) { return netns{}, nil }
+
+// netns is the way of every process in a sandbox.
+type netns struct{}
+
+// Complete implements [Way].
+func (netns) Complete(c *driver.Config) { c.Endpoints.Mode, c.Endpoints.CAFile = "netns", caFile }
+
+// Run implements [Way].
+func (netns) Run(ctx context.Context, w sandbox.World, c sandbox.Command) (sandbox.Result, error) {
+	return sandbox.Netns(ctx, w, c)
+}
+
+// Missing is a wiring that has a name, and nothing else yet.
+type Missing string
+
+// Name implements [Wiring].
+func (m Missing) Name() string { return string(m) }
+
+// Lay implements [Wiring].
+func (m Missing) Lay(*lab.Front) (Way, error) {
+	return nil, fmt.Errorf("the wiring %s is %w yet; take another one with --wiring", string(m), ErrUnavailable)
+}
