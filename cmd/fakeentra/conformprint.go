@@ -292,6 +292,9 @@ func (p *conformPrinter) end(r *suite.Report) {
 		}
 		p.printf("not as it has to be: %s\n", strings.Join(ids, ", "))
 	}
+	if r.Incomplete != "" {
+		p.printf("not all of it: %s\n", r.Incomplete)
+	}
 	for _, stale := range r.Stale {
 		p.printf("expectation without effect: %s\n", stale)
 	}

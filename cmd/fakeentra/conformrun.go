@@ -163,9 +163,20 @@ func (c *conformer) run(cmd *cobra.Command, args []string) error {
 		return failed("", "the run was interrupted when %d of %d checks had their verdict", len(report.Results), len(checks))
 	case err != nil:
 		return notRun(ctx, err)
-	case len(report.Unexpected()) > 0:
-		return exitStatus(exitFailure)
-	case len(report.Stale) > 0:
+	}
+	return concluded(report)
+}
+
+// concluded is the exit code that reports come to.
+func concluded(reports ...*suite.Report) error {
+	stale := false
+	for _, r := range reports {
+		if len(r.Unexpected()) > 0 || r.Incomplete != "" {
+			return exitStatus(exitFailure)
+		}
+		stale = stale || len(r.Stale) > 0
+	}
+	if stale {
 		return exitStatus(exitUsage)
 	}
 	return nil

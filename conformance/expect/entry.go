@@ -26,33 +26,34 @@ type entry struct {
 	When    map[string]string `toml:"when"`
 
 	where    string
-	inactive bool   // the client is not one that it is about
-	strange  string // why that cannot be said
-	used     bool   // it was needed, or was found not to be
-	idle     string // a check of which it said nothing, and why
+	checks   []*suite.Check // that it is about
+	inactive bool           // the client is not one that it is about
+	strange  string         // why that cannot be said
+	used     bool           // it was needed, or was found not to be
+	idle     string         // a check of which it said nothing, and why
 }
 
 // outcomes are what can be expected.
 var outcomes = []suite.Verdict{suite.Fail, suite.Warn, suite.Info, suite.Skip, suite.Inconclusive, suite.Timeout, suite.Error}
 
-// check says what is wrong with an expectation. A draft may lack a reason, and have
-// expired.
+// check finds the checks that an expectation is about, and says what is wrong with
+// it. A draft may lack a reason, and have expired.
 func (e *entry) check(now time.Time, draft bool) []string {
 	var problems []string
 	wrong := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
-	var checks []*suite.Check
+	e.checks = nil
 	if e.Check == "" {
 		wrong("it does not say which check it is about; give it a check, such as IMDS-10")
 	} else if found, err := suite.Select(suite.Selection{IDs: []string{e.Check}}); err != nil {
 		wrong("%v", err)
 	} else {
-		checks = found
+		e.checks = found
 	}
-	if id, _, ok := strings.Cut(e.Assert, "."); e.Assert != "" && checks != nil && (!ok || !slices.ContainsFunc(checks, func(c *suite.Check) bool { return c.ID == id })) {
-		wrong("assert is %q, which is no condition of the check %s; expected one such as %s.outcome", e.Assert, e.Check, checks[0].ID)
+	if id, _, ok := strings.Cut(e.Assert, "."); e.Assert != "" && e.checks != nil && (!ok || !slices.ContainsFunc(e.checks, func(c *suite.Check) bool { return c.ID == id })) {
+		wrong("assert is %q, which is no condition of the check %s; expected one such as %s.outcome", e.Assert, e.Check, e.checks[0].ID)
 	}
-	if e.Case != "" && checks != nil && !slices.ContainsFunc(checks, e.hasCase) {
-		wrong("the check %s has no case %q; fakeentra conform explain %s lists those that it has", e.Check, e.Case, checks[0].ID)
+	if e.Case != "" && e.checks != nil && !slices.ContainsFunc(e.checks, e.hasCase) {
+		wrong("the check %s has no case %q; fakeentra conform explain %s lists those that it has", e.Check, e.Case, e.checks[0].ID)
 	}
 	if e.Outcome != "" && !slices.Contains(outcomes, e.Outcome) {
 		wrong("outcome is %q; expected one of %s", e.Outcome, join(outcomes))

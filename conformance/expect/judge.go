@@ -41,6 +41,10 @@ func (s *Set) Meet(r *suite.Report) {
 
 // Judge implements [suite.Expectations].
 func (s *Set) Judge(r *suite.Result) {
+	if s.judged == nil {
+		s.judged = map[string]bool{}
+	}
+	s.judged[r.ID] = true
 	var about []*entry
 	for _, e := range s.entries {
 		if e.about(r.ID) {
@@ -181,9 +185,30 @@ func (s *Set) Stale() []string {
 		switch {
 		case e.strange != "":
 			all = append(all, e.where+": "+e.strange)
-		case e.idle != "" && !e.used:
+		case e.idle != "" && !e.used && s.all(e):
 			all = append(all, e.where+": "+e.idle)
 		}
 	}
 	return all
+}
+
+// Partial implements [suite.Expectations].
+func (s *Set) Partial() []suite.Partial {
+	var all []suite.Partial
+	for _, e := range s.entries {
+		if !e.used && e.idle == "" || s.all(e) {
+			continue
+		}
+		p := suite.Partial{Where: e.where, Check: e.Check}
+		if !e.used {
+			p.Idle = e.idle
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+// all reports whether every check that an expectation is about was judged.
+func (s *Set) all(e *entry) bool {
+	return !slices.ContainsFunc(e.checks, func(c *suite.Check) bool { return !s.judged[c.ID] })
 }

@@ -27,6 +27,7 @@ type file struct {
 // Its methods may be called from one goroutine at a time.
 type Set struct {
 	entries []*entry
+	judged  map[string]bool // by ID of the check
 }
 
 // Len returns how many expectations there are.
@@ -92,7 +93,7 @@ func parse(name string, text []byte, now time.Time, draft bool) (*Set, error) {
 	if len(wrong.Problems) > 0 {
 		return nil, wrong
 	}
-	return &Set{f.Expect}, nil
+	return &Set{entries: f.Expect}, nil
 }
 
 // located names the places of what the decoder of TOML complains about.

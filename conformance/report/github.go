@@ -3,17 +3,18 @@ package report
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/fakeentra/fakeentra/conformance/suite"
 )
 
 // Annotations writes workflow commands of GitHub Actions, which show what was found
-// beside file, the driver or its list of expectations.
+// beside file, the driver, and expectations that are not needed beside themselves.
 func Annotations(w io.Writer, file string, reports ...*suite.Report) error {
 	for _, r := range reports {
 		for _, result := range r.Results {
-			kind := map[suite.Verdict]string{suite.Fail: "error", suite.Error: "error", suite.Timeout: "error", suite.Inconclusive: "error", "xpass": "error", suite.Warn: "warning", suite.Info: "notice"}[result.Verdict]
+			kind := map[suite.Verdict]string{suite.Fail: "error", suite.Error: "error", suite.Timeout: "error", suite.Inconclusive: "error", suite.XPass: "error", suite.Warn: "warning", suite.Info: "notice"}[result.Verdict]
 			if result.Verdict == suite.Warn && r.Strict {
 				kind = "error"
 			}
@@ -25,12 +26,42 @@ func Annotations(w io.Writer, file string, reports ...*suite.Report) error {
 				text = f.String()
 				break
 			}
-			if _, err := fmt.Fprintf(w, "::%s file=%s,title=%s::%s\n", kind, property(file), property(result.ID+" "+result.Title), data(client(r)+": "+text)); err != nil {
+			at := property(file)
+			if result.Verdict == suite.XPass {
+				at = place(result.Expected.Where)
+			}
+			if err := annotate(w, kind, at, result.ID+" "+result.Title, client(r)+": "+text); err != nil {
+				return err
+			}
+		}
+		if r.Incomplete != "" {
+			if err := annotate(w, "error", property(file), "not all checks ran", client(r)+": "+r.Incomplete); err != nil {
+				return err
+			}
+		}
+		for _, stale := range r.Stale {
+			where, why, _ := strings.Cut(stale, ": ")
+			if err := annotate(w, "error", place(where), "expectation without effect", client(r)+": "+why); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+func annotate(w io.Writer, kind, at, title, text string) error {
+	_, err := fmt.Fprintf(w, "::%s file=%s,title=%s::%s\n", kind, at, property(title), data(text))
+	return err
+}
+
+// place is where an expectation stands, such as xfail.toml:4, as parameters.
+func place(where string) string {
+	if i := strings.LastIndexByte(where, ':'); i >= 0 {
+		if _, err := strconv.Atoi(where[i+1:]); err == nil {
+			return property(where[:i]) + ",line=" + where[i+1:]
+		}
+	}
+	return property(where)
 }
 
 // data escapes the text of a workflow command, and property a parameter of it.
@@ -49,7 +80,7 @@ func Summary(w io.Writer, reports ...*suite.Report) error {
 		n := count(r.Results)
 		fmt.Fprintf(&b, "### Conformance of %s\n\n", cell(client(r)))
 		var words []string
-		for _, v := range append(suite.Verdicts(), "xfail", "xpass") {
+		for _, v := range suite.Verdicts() {
 			if n[v] > 0 {
 				words = append(words, fmt.Sprintf("%d %s", n[v], v))
 			}
@@ -57,7 +88,7 @@ func Summary(w io.Writer, reports ...*suite.Report) error {
 		fmt.Fprintf(&b, "%d checks: %s. Suite %s, wiring %s, seed %s.\n\n", len(r.Results), strings.Join(words, ", "), r.Suite.Version, r.Wiring, cell(r.Seed))
 		first := true
 		for _, result := range r.Results {
-			if !unmet(result.Verdict) && !broken(result.Verdict) && result.Verdict != "xpass" {
+			if !unmet(result.Verdict) && !broken(result.Verdict) && result.Verdict != suite.XPass {
 				continue
 			}
 			if first {
@@ -71,6 +102,12 @@ func Summary(w io.Writer, reports ...*suite.Report) error {
 			fmt.Fprintf(&b, "| %s | %s | %s %s | %s |\n", result.ID, result.Verdict, result.Level, cell(requirement), cell(result.Why))
 		}
 		b.WriteByte('\n')
+		if r.Incomplete != "" {
+			fmt.Fprintf(&b, "Not all checks ran: %s.\n\n", cell(r.Incomplete))
+		}
+		for _, stale := range r.Stale {
+			fmt.Fprintf(&b, "Expectation without effect: %s\n\n", cell(stale))
+		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -60,8 +60,11 @@ func JUnit(w io.Writer, reports ...*suite.Report) error {
 	var took suite.Millis
 	for _, r := range reports {
 		took += r.Took
+		var all []junitSuite
 		for _, area := range areasOf(r.Results) {
-			s := junitArea(r, area, len(reports) > 1)
+			all = append(all, junitArea(r, area, len(reports) > 1))
+		}
+		for _, s := range append(all, junitRun(r, len(reports) > 1)...) {
 			out.Suites = append(out.Suites, s)
 			out.Tests, out.Failures, out.Errors = out.Tests+s.Tests, out.Failures+s.Failures, out.Errors+s.Errors
 		}
@@ -79,14 +82,41 @@ func JUnit(w io.Writer, reports ...*suite.Report) error {
 	return err
 }
 
-func junitArea(r *suite.Report, area string, named bool) junitSuite {
+// newJUnitSuite is a suite about a report, named after the client if there are
+// several.
+func newJUnitSuite(r *suite.Report, name string, named bool) junitSuite {
 	s := junitSuite{
-		Name: area, Timestamp: r.Started.Format(time.RFC3339),
+		Name: name, Timestamp: r.Started.Format(time.RFC3339),
 		Properties: []junitProperty{{"client", client(r)}, {"seed", r.Seed}, {"wiring", r.Wiring}, {"suite", r.Suite.Version + " " + r.Suite.Digest}},
 	}
 	if named {
-		s.Name = client(r) + " " + area
+		s.Name = client(r) + " " + name
 	}
+	return s
+}
+
+// junitRun is a suite of what fails a run as a whole, if there is anything.
+func junitRun(r *suite.Report, named bool) []junitSuite {
+	s := newJUnitSuite(r, "run", named)
+	s.Time = seconds(0)
+	if r.Incomplete != "" {
+		s.Errors++
+		s.Cases = append(s.Cases, junitCase{Class: "fakeentra.run", Name: "all checks ran", Time: seconds(0), Error: &junitMessage{Message: r.Incomplete, Type: "incomplete"}})
+	}
+	for _, stale := range r.Stale {
+		s.Failures++
+		where, why, _ := strings.Cut(stale, ": ")
+		s.Cases = append(s.Cases, junitCase{Class: "fakeentra.run", Name: "the expectation of " + where, Time: seconds(0), Failure: &junitMessage{Message: why, Type: "stale"}})
+	}
+	s.Tests = len(s.Cases)
+	if s.Tests == 0 {
+		return nil
+	}
+	return []junitSuite{s}
+}
+
+func junitArea(r *suite.Report, area string, named bool) junitSuite {
+	s := newJUnitSuite(r, area, named)
 	var took suite.Millis
 	for _, result := range r.Results {
 		if areaOf(result.ID) != area {
@@ -119,7 +149,7 @@ func junitResult(r *suite.Report, result suite.Result) junitCase {
 	switch v := result.Verdict; {
 	case v == suite.Pass:
 		return c
-	case v == suite.Fail, v == suite.Warn && r.Strict, v == "xpass":
+	case v == suite.Fail, v == suite.Warn && r.Strict, v == suite.XPass:
 		c.Failure = m
 	case broken(v):
 		c.Error = m

@@ -135,30 +135,35 @@ func TestAnnotationsAreEscaped(t *testing.T) {
 	}
 }
 
-func TestMergeRefusesWhatDoesNotBelongTogether(t *testing.T) {
-	a, b := run(t, "", "IMDS-02"), run(t, "", "IMDS-10")
-	a.Shard, b.Shard = "1/2", "2/2"
-	merged, err := report.Merge(b, a)
-	if err != nil || len(merged.Results) != 2 || merged.Results[0].ID != "IMDS-02" || merged.Shard != "" {
-		t.Fatalf("merged %+v, %v", merged, err)
-	}
-	if _, err := report.Merge(a, a); err == nil || !strings.Contains(err.Error(), "both have IMDS-02") {
-		t.Errorf("the same shard twice: %v", err)
-	}
-	for what, change := range map[string]func(*suite.Report){
-		"seed":      func(r *suite.Report) { r.Seed = "other" },
-		"catalogue": func(r *suite.Report) { r.Suite.Digest = "other" },
-		"client":    func(r *suite.Report) { r.Driver.Implementation.Version = "2" },
+func TestWhatFailsARunAsAWholeIsTold(t *testing.T) {
+	r := part("", "IMDS-02")
+	r.Incomplete, r.Stale = "it was interrupted", []string{"x/xfail.toml:4: it came to nothing"}
+	r.Results[0].Verdict, r.Results[0].Why, r.Results[0].Expected = suite.XPass, "it is met", &suite.Expected{Where: "x/xfail.toml:9"}
+	for name, c := range map[string]struct {
+		write func(*bytes.Buffer) error
+		want  []string
+	}{
+		"annotations": {func(b *bytes.Buffer) error { return report.Annotations(b, "d.py", r) }, []string{
+			"::error file=x/xfail.toml,line=9,title=IMDS-02 the header Metadata%3A true::a 1: it is met\n",
+			"::error file=d.py,title=not all checks ran::a 1: it was interrupted\n",
+			"::error file=x/xfail.toml,line=4,title=expectation without effect::a 1: it came to nothing\n",
+		}},
+		"summary": {func(b *bytes.Buffer) error { return report.Summary(b, r) }, []string{
+			"Not all checks ran: it was interrupted.\n", "Expectation without effect: x/xfail.toml:4: it came to nothing\n",
+		}},
+		"JUnit": {func(b *bytes.Buffer) error { return report.JUnit(b, r) }, []string{
+			`tests="3" failures="2" errors="1"`, `<testcase classname="fakeentra.run" name="the expectation of x/xfail.toml:4"`, `<error message="it was interrupted" type="incomplete">`,
+		}},
 	} {
-		other := *b
-		change(&other)
-		if _, err := report.Merge(a, &other); err == nil || !strings.Contains(err.Error(), what) {
-			t.Errorf("another %s: %v", what, err)
+		var b bytes.Buffer
+		if err := c.write(&b); err != nil {
+			t.Fatal(err)
 		}
-	}
-	a.Shard, b.Shard = "1/3", "2/3"
-	if _, err := report.Merge(a, b); err == nil || !strings.Contains(err.Error(), "3/3") {
-		t.Errorf("a shard that is missing: %v", err)
+		for _, want := range c.want {
+			if !strings.Contains(b.String(), want) {
+				t.Errorf("the %s does not have %q:\n%s", name, want, b.String())
+			}
+		}
 	}
 }
 

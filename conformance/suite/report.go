@@ -38,8 +38,23 @@ type Report struct {
 	// Standings say which levels the client is at. There are none if the run was
 	// not about the whole catalogue.
 	Standings []Standing `json:"standings,omitempty"`
-	// Stale are expectations of checks that ran, and that came to nothing.
+	// Stale are expectations of checks that all ran, and that came to nothing.
 	Stale []string `json:"stale,omitempty"`
+	// Partial are expectations of which nobody can say yet whether they are stale.
+	Partial []Partial `json:"partial,omitempty"`
+	// Incomplete says why checks are missing: the run was interrupted, or the driver
+	// was given up.
+	Incomplete string `json:"incomplete,omitempty"`
+}
+
+// A Partial is an expectation about several checks of which not all ran, as in a
+// shard.
+type Partial struct {
+	Where string `json:"where"` // file and line
+	Check string `json:"check"` // the pattern of [path.Match] that says which checks it is about
+	// Idle says why it came to nothing in the checks that ran. It is empty if one of
+	// them needed it.
+	Idle string `json:"idle,omitempty"`
 }
 
 // Unexpected returns the results that fail a run.

@@ -88,8 +88,10 @@ type Expectations interface {
 	// Judge changes the verdict to [XFail] if it is expected, and to [XPass] if
 	// another one was.
 	Judge(*Result)
-	// Stale says which expectations, of checks that were judged, came to nothing.
+	// Stale says which expectations came to nothing, of those whose checks were all
+	// judged, and Partial what became of the others.
 	Stale() []string
+	Partial() []Partial
 }
 
 // DefaultSeed is the seed of a run that names none, so that two runs are alike.
@@ -122,6 +124,9 @@ func Run(ctx context.Context, t Target, o Options) (*Report, error) {
 		}
 		return nil, errors.Join(err, t.Close())
 	}
+	if hello.Capabilities == nil {
+		hello.Capabilities = []driver.Capability{} // which JSON does not call null
+	}
 	r.hello = hello
 	report := &Report{
 		Schema: Schema, Suite: Suite{Version, Digest(), len(Checks())}, Seed: o.Seed, Wiring: r.target.Wiring(), Strict: o.Strict,
@@ -140,7 +145,14 @@ func Run(ctx context.Context, t Target, o Options) (*Report, error) {
 	report.Uncovered = uncoveredBy(report.Wiring, report.Results)
 	report.Standings = Standings(report)
 	if o.Expected != nil {
-		report.Stale = o.Expected.Stale()
+		report.Stale, report.Partial = o.Expected.Stale(), o.Expected.Partial()
+	}
+	if ctx.Err() != nil {
+		why := "it was interrupted"
+		if broken, ok := errors.AsType[*BrokenDriver](context.Cause(ctx)); ok {
+			why = broken.Error()
+		}
+		report.Incomplete = fmt.Sprintf("the run ended when %d of %d checks had their verdict: %s", len(report.Results), len(o.Checks), why)
 	}
 	err = t.Close()
 	report.Took = millis(time.Since(report.Started))
