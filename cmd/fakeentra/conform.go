@@ -32,7 +32,7 @@ with a line on standard output.`,
 		RunE:                  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		DisableFlagsInUseLine: true,
 	}
-	cmd.AddCommand(conformListCommand(), conformExplainCommand(), conformInitCommand(), conformSmokeCommand(), conformRunCommand(), conformMergeCommand(), conformXfailCommand())
+	cmd.AddCommand(conformListCommand(), conformExplainCommand(), conformInitCommand(), conformSmokeCommand(), conformRunCommand(), conformMergeCommand(), conformXfailCommand(), conformSchemaCommand())
 	return cmd
 }
 

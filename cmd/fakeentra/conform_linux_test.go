@@ -2,10 +2,14 @@ package main
 
 import (
 	"bufio"
+	"bytes"
+	"encoding/json"
 	"errors"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -27,8 +31,8 @@ func TestConformRunIsInterrupted(t *testing.T) {
 
 func interrupt(t *testing.T, signal syscall.Signal) {
 	folder := t.TempDir()
-	report := filepath.Join(folder, "report.json")
-	cmd := exec.CommandContext(t.Context(), "fakeentra", "conform", "run", "--jobs", "1", "--only", "IMDS-01,IMDS-02", "--report", report, "--", "driver", "until", "IMDS-02", folder)
+	report, stream := filepath.Join(folder, "report.json"), filepath.Join(folder, "report.jsonl")
+	cmd := exec.CommandContext(t.Context(), "fakeentra", "conform", "run", "--jobs", "1", "--only", "IMDS-01,IMDS-02", "--report", report+","+stream, "--", "driver", "until", "IMDS-02", folder)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	stdout, err := cmd.StdoutPipe()
@@ -42,6 +46,9 @@ func interrupt(t *testing.T, signal syscall.Signal) {
 	for lines := bufio.NewScanner(stdout); lines.Scan(); {
 		if strings.HasPrefix(lines.Text(), "pass ") {
 			sent = true
+			if got := members(t, stream); got != "begin result" {
+				t.Errorf("while it runs, the lines are %s", got)
+			}
 			if err := cmd.Process.Signal(signal); err != nil {
 				t.Fatal(err)
 			}
@@ -63,9 +70,33 @@ func interrupt(t *testing.T, signal syscall.Signal) {
 	if len(got.Results) != 1 || got.Results[0].ID != "IMDS-01" || got.Results[0].Verdict != suite.Pass || got.Standings != nil {
 		t.Errorf("the report has %+v", got.Results)
 	}
+	if got.Incomplete != "the run ended when 1 of 2 checks had their verdict: it was interrupted" {
+		t.Errorf("it is incomplete for %q", got.Incomplete)
+	}
+	if got := members(t, stream); got != "begin result end" {
+		t.Errorf("in the end, the lines are %s", got)
+	}
 	if left := commandLines(t, folder); len(left) > 0 {
 		t.Errorf("left running: %q", left)
 	}
+}
+
+// members names what is in the lines of a report.
+func members(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for line := range bytes.Lines(text) {
+		var one map[string]any
+		if err := json.Unmarshal(line, &one); err != nil {
+			t.Fatal(err)
+		}
+		names = slices.AppendSeq(names, maps.Keys(one))
+	}
+	return strings.Join(names, " ")
 }
 
 // commandLines lists the command lines that have an argument.

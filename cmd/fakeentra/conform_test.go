@@ -2,21 +2,29 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/fakeentra/fakeentra/conformance/driver"
 	"github.com/fakeentra/fakeentra/conformance/reference"
+	"github.com/fakeentra/fakeentra/conformance/schema"
 )
 
 // referenceDriver drives the reference client of the conformance suite, or the one
 // that is wrong in the way that fails the check which its first argument names.
-// With "until" and a check, it says nothing any more when it comes to that one.
+// With "until" and a check, it says nothing any more when it comes to that one, and
+// with "crash" it ends then.
 func referenceDriver() {
 	args := append(os.Args[1:], "", "")
-	if args[0] != "until" {
+	if args[0] != "until" && args[0] != "crash" {
 		driver.Main(reference.New(reference.FindBug(args[0])))
 	}
 	dispatcher := driver.NewDispatcher(reference.New(nil))
@@ -27,10 +35,40 @@ func referenceDriver() {
 			panic(err)
 		}
 		if strings.HasPrefix(r.Session, args[1]+"/") {
+			if args[0] == "crash" {
+				fmt.Fprintln(os.Stderr, "<b>sorry</b>")
+				os.Exit(3)
+			}
 			continue
 		}
 		if err := answers.Encode(dispatcher.Do(context.Background(), r)); err != nil {
 			panic(err)
+		}
+	}
+}
+
+// valid compares reports with their schema: valid FILE...
+func valid(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: valid FILE...")
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema.Text("report")))
+	ts.Check(err)
+	c := jsonschema.NewCompiler()
+	c.AssertFormat()
+	ts.Check(c.AddResource("report.json", doc))
+	for _, name := range args {
+		text, part, check := []byte(ts.ReadFile(name)), "report.json", schema.Report
+		all := [][]byte{text}
+		if filepath.Ext(name) == linesExt {
+			part, check = "report.json#/$defs/line", schema.Line
+			all = bytes.SplitAfter(bytes.TrimSuffix(text, []byte("\n")), []byte("\n"))
+		}
+		for _, one := range all {
+			ts.Check(check(one))
+			v, err := jsonschema.UnmarshalJSON(bytes.NewReader(one))
+			ts.Check(err)
+			ts.Check(c.MustCompile(part).Validate(v))
 		}
 	}
 }

@@ -17,15 +17,16 @@ import (
 
 // A reporting is what commands are told about reports.
 type reporting struct {
-	files  []string
-	har    string
-	badges string
-	before []string
+	files    []string
+	har      string
+	badges   string
+	before   []string
+	streamed bool // reports in lines were written while the run went on
 }
 
 func (r *reporting) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringSliceVar(&r.files, "report", nil, "write the report to a `FILE`, in the form that its name says: .json, .html, .xml (JUnit), .sarif or .md; several are separated by commas")
+	f.StringSliceVar(&r.files, "report", nil, "write the report to a `FILE`, in the form that its name says: .json, .jsonl (a line for each check as soon as it has its verdict), .html, .xml (JUnit), .sarif or .md; several are separated by commas")
 	f.StringSliceVar(&r.before, "before", nil, "compare with the report in a `FILE` of an earlier run, in .json, on the page in .html")
 	f.StringVar(&r.har, "har", "", "write an HTTP archive for each check that is not met to a `FOLDER`")
 	f.StringVar(&r.badges, "badges", "", "write a badge for each level to a `FOLDER`, as shields.io reads them")
@@ -34,6 +35,9 @@ func (r *reporting) flags(cmd *cobra.Command) {
 // A form writes reports. file is the driver, for forms that show findings there.
 type form func(w io.Writer, file string, before []*suite.Report, reports ...*suite.Report) error
 
+// linesExt is the end of the names of reports that are written while a run goes on.
+const linesExt = ".jsonl"
+
 // forms are chosen by the end of a file's name.
 var forms = map[string]form{
 	".json": func(w io.Writer, _ string, _ []*suite.Report, reports ...*suite.Report) error {
@@ -41,6 +45,14 @@ var forms = map[string]form{
 			return errors.New("a report in .json is about one client; name a file whose name ends in .html, .xml, .sarif or .md for several")
 		}
 		return conformreport.Write(w, reports[0])
+	},
+	linesExt: func(w io.Writer, _ string, _ []*suite.Report, reports ...*suite.Report) error {
+		for _, r := range reports {
+			if err := conformreport.NewLines(w).All(r); err != nil {
+				return err
+			}
+		}
+		return nil
 	},
 	".html": func(w io.Writer, _ string, before []*suite.Report, reports ...*suite.Report) error {
 		return conformreport.HTML(w, before, reports...)
@@ -122,6 +134,9 @@ func (r *reporting) write(stdout io.Writer, command []string, reports ...*suite.
 	}
 	driver := driverFile(command)
 	for _, file := range r.files {
+		if r.streamed && filepath.Ext(file) == linesExt {
+			continue
+		}
 		err := create(file, func(w io.Writer) error { return forms[filepath.Ext(file)](w, driver, before, reports...) })
 		if err != nil {
 			return err
@@ -135,6 +150,56 @@ func (r *reporting) write(stdout io.Writer, command []string, reports ...*suite.
 	return r.writeGitHub(stdout, driver, reports)
 }
 
+// A streaming writes reports in lines while a run goes on. What cannot be written is
+// told when it is over.
+type streaming struct {
+	files []*os.File
+	errs  []error
+}
+
+// stream begins the reports that are written while a run goes on.
+func (r *reporting) stream() (*streaming, error) {
+	s := &streaming{}
+	r.streamed = true
+	for _, file := range r.files {
+		if filepath.Ext(file) != linesExt {
+			continue
+		}
+		f, err := os.Create(file)
+		if err != nil {
+			_ = s.end(nil)
+			return nil, unwritable(file, err)
+		}
+		s.files = append(s.files, f)
+	}
+	return s, nil
+}
+
+func (s *streaming) each(write func(conformreport.Lines) error) {
+	for _, f := range s.files {
+		if err := write(conformreport.NewLines(f)); err != nil {
+			s.errs = append(s.errs, unwritable(f.Name(), err))
+		}
+	}
+}
+
+// end ends the reports; without a report there is no more to say. It returns the
+// first error that there was.
+func (s *streaming) end(r *suite.Report) error {
+	if r != nil {
+		s.each(func(l conformreport.Lines) error { return l.End(r) })
+	}
+	for _, f := range s.files {
+		if err := f.Close(); err != nil {
+			s.errs = append(s.errs, unwritable(f.Name(), err))
+		}
+	}
+	if len(s.errs) > 0 {
+		return s.errs[0]
+	}
+	return nil
+}
+
 // create writes a file.
 func create(file string, write func(io.Writer) error) error {
 	f, err := os.Create(file)
@@ -142,9 +207,13 @@ func create(file string, write func(io.Writer) error) error {
 		err = errors.Join(write(f), f.Close())
 	}
 	if err != nil {
-		return failed("name another file", "cannot write %s: %v", file, cause(err))
+		return unwritable(file, err)
 	}
 	return nil
+}
+
+func unwritable(file string, err error) error {
+	return failed("name another file", "cannot write %s: %v", file, cause(err))
 }
 
 func (r *reporting) writeFolders(one *suite.Report) error {

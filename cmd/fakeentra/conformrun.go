@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	conformreport "github.com/fakeentra/fakeentra/conformance/report"
 	"github.com/fakeentra/fakeentra/conformance/suite"
 )
 
@@ -146,15 +147,29 @@ func (c *conformer) run(cmd *cobra.Command, args []string) error {
 		o.Expected = known
 		p.expectations = fmt.Sprintf("%d in %s", known.Len(), file)
 	}
+	lines, err := c.stream()
+	if err != nil {
+		return err
+	}
+	o.Met = func(r *suite.Report) {
+		r.Command, r.Shard = args, c.shard.String()
+		lines.each(func(l conformreport.Lines) error { return l.Begin(r) })
+		p.begin(r, len(checks), c.jobs)
+	}
+	o.Done = func(r suite.Result) {
+		lines.each(func(l conformreport.Lines) error { return l.Result(r) })
+		p.done(r)
+	}
 	report, err := suite.Run(ctx, target, o)
 	if report == nil {
+		_ = lines.end(nil) // there are no more
 		return notRun(ctx, err)
 	}
-	report.Command, report.Shard = args, c.shard.String()
-	if c.shard.of > 0 {
-		report.Standings = nil
-	}
+	written := lines.end(report)
 	p.end(report)
+	if written != nil {
+		return written
+	}
 	if err := c.write(cmd.OutOrStdout(), args, report); err != nil {
 		return err
 	}

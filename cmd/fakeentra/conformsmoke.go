@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fakeentra/fakeentra/conformance/driver"
-	"github.com/fakeentra/fakeentra/conformance/driver/schema"
+	"github.com/fakeentra/fakeentra/conformance/schema"
 	"github.com/fakeentra/fakeentra/conformance/suite"
 )
 

@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fakeentra/fakeentra/conformance/driver"
-	"github.com/fakeentra/fakeentra/conformance/driver/schema"
+	"github.com/fakeentra/fakeentra/conformance/schema"
 	"github.com/fakeentra/fakeentra/conformance/suite"
 )
 

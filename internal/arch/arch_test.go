@@ -55,7 +55,7 @@ var allowed = map[string][]string{
 	"conformance/internal/memnet":       {},
 	"conformance/internal/stage":        {"", "conformance/driver", "conformance/internal/lab", "conformance/internal/memnet", "internal/sandbox"},
 	"conformance/suite":                 {"", "conformance/driver", "conformance/internal/lab", "conformance/internal/stage", "emulator/journal"},
-	"conformance/driver/schema":         {"conformance/driver", "internal/pattern"},
+	"conformance/schema":         {"conformance/driver", "internal/pattern"},
 	"conformance/expect":                {"conformance/driver", "conformance/suite", "internal/pattern"},
 	"conformance/report":                {"conformance/suite"},
 	"conformance/clients":               {},
@@ -64,7 +64,7 @@ var allowed = map[string][]string{
 	"conformance/clients/go-msal":       {"conformance/driver"},
 
 	"container":     {"", "emulator/control", "fixtures", "internal/door", "internal/pki"},
-	"cmd/fakeentra": {"", "conformance/clients", "conformance/driver", "conformance/driver/schema", "conformance/expect", "conformance/report", "conformance/suite", "emulator/control", "emulator/environment", "emulator/fault", "emulator/journal", "emulator/token", "fixtures", "internal/pattern", "internal/sandbox", "internal/scenario"},
+	"cmd/fakeentra": {"", "conformance/clients", "conformance/driver", "conformance/schema", "conformance/expect", "conformance/report", "conformance/suite", "emulator/control", "emulator/environment", "emulator/fault", "emulator/journal", "emulator/token", "fixtures", "internal/pattern", "internal/sandbox", "internal/scenario"},
 }
 
 // heavy are the modules that one part of the tree may import, and no other.

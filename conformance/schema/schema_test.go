@@ -7,10 +7,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fakeentra/fakeentra/conformance/driver"
+	"github.com/fakeentra/fakeentra/conformance/suite"
 )
 
 // A member is one of a type in Go, as JSON has it.
@@ -43,6 +45,9 @@ func kindOf(t *testing.T, typ reflect.Type) string {
 	t.Helper()
 	if typ == reflect.TypeFor[json.RawMessage]() {
 		return "any"
+	}
+	if typ == reflect.TypeFor[time.Time]() {
+		return "string"
 	}
 	switch typ.Kind() {
 	case reflect.Pointer:
@@ -121,6 +126,19 @@ func TestTheSchemasDescribeTheTypes(t *testing.T) {
 		{answers(), "#/$defs/outcome", reflect.TypeFor[driver.Outcome]()},
 		{answers(), "#/$defs/failure", reflect.TypeFor[driver.Failure]()},
 		{answers(), "#/$defs/skip", reflect.TypeFor[driver.Skip]()},
+		{reports(), "#", reflect.TypeFor[suite.Report]()},
+		{reports(), "#/$defs/suite", reflect.TypeFor[suite.Suite]()},
+		{reports(), "#/$defs/driver", reflect.TypeFor[driver.Hello]()},
+		{reports(), "#/$defs/implementation", reflect.TypeFor[driver.Implementation]()},
+		{reports(), "#/$defs/dependency", reflect.TypeFor[driver.Dependency]()},
+		{reports(), "#/$defs/result", reflect.TypeFor[suite.Result]()},
+		{reports(), "#/$defs/expected", reflect.TypeFor[suite.Expected]()},
+		{reports(), "#/$defs/case", reflect.TypeFor[suite.CaseResult]()},
+		{reports(), "#/$defs/condition", reflect.TypeFor[suite.Condition]()},
+		{reports(), "#/$defs/exchange", reflect.TypeFor[suite.Exchange]()},
+		{reports(), "#/$defs/claims", reflect.TypeFor[suite.Claims]()},
+		{reports(), "#/$defs/standing", reflect.TypeFor[suite.Standing]()},
+		{reports(), "#/$defs/partial", reflect.TypeFor[suite.Partial]()},
 	} {
 		want := membersOf(t, c.typ)
 		if ok, there := want["ok"]; there { // what it is differs with the operation
@@ -139,6 +157,12 @@ func TestEveryPartOfTheSchemasIsCompared(t *testing.T) {
 	want := []string{"dependency", "failure", "hello", "id", "implementation", "outcome", "results", "skip", "to_hello", "to_open", "to_token"}
 	if got := slices.Sorted(maps.Keys(answers().find("#/$defs"))); !slices.Equal(got, want) {
 		t.Errorf("answers have the parts %q", got)
+	}
+	want = []string{
+		"case", "claims", "condition", "dependency", "driver", "exchange", "expected", "header", "implementation", "level", "line", "millis", "partial", "result", "standing", "suite", "verdict",
+	}
+	if got := slices.Sorted(maps.Keys(reports().find("#/$defs"))); !slices.Equal(got, want) {
+		t.Errorf("reports have the parts %q", got)
 	}
 }
 
@@ -163,6 +187,8 @@ func TestTheWordsOfTheSchemasAreThoseOfTheProtocol(t *testing.T) {
 		{answers(), "#/$defs/failure/properties/kind", []driver.Kind{
 			driver.Auth, driver.Unavailable, driver.Network, driver.TLS, driver.TimedOut, driver.Cancelled, driver.Misconfig, driver.Protocol, driver.Other,
 		}},
+		{reports(), "#/$defs/level", []suite.Level{suite.Must, suite.Should, suite.May}},
+		{reports(), "#/$defs/verdict", suite.Verdicts()},
 	} {
 		text, err := json.Marshal(c.want)
 		if err != nil {
@@ -175,5 +201,46 @@ func TestTheWordsOfTheSchemasAreThoseOfTheProtocol(t *testing.T) {
 		if diff := cmp.Diff(want, c.d.find(c.part)["enum"]); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", c.part, diff)
 		}
+	}
+}
+
+// The checker of this package knows no other keywords, and would pass over them.
+func TestTheCheckerKnowsTheKeywordsOfTheSchemas(t *testing.T) {
+	known := []string{
+		"$ref", "additionalProperties", "allOf", "anyOf", "const", "enum", "if", "items", "maxProperties", "minProperties", "minimum", "pattern", "properties", "required", "then", "type", "uniqueItems",
+		"$defs", "$id", "$schema", "description", "format", "title", // which require nothing here
+	}
+	for _, d := range []*document{requests(), answers(), reports()} {
+		var walk func(v any, named bool)
+		walk = func(v any, named bool) {
+			switch v := v.(type) {
+			case []any:
+				for _, item := range v {
+					walk(item, false)
+				}
+			case map[string]any:
+				for key, value := range v {
+					if !named && !slices.Contains(known, key) {
+						t.Errorf("%s has the keyword %q", d.root["title"], key)
+					}
+					if key != "enum" && key != "const" {
+						walk(value, !named && (key == "properties" || key == "$defs"))
+					}
+				}
+			}
+		}
+		walk(d.root, false)
+	}
+}
+
+func TestEverySchemaHasAName(t *testing.T) {
+	for _, name := range Names() {
+		var s struct{ Title string }
+		if err := json.Unmarshal(Text(name), &s); err != nil || s.Title == "" {
+			t.Errorf("%s is %q, %v", name, s.Title, err)
+		}
+	}
+	if Text("other") != nil {
+		t.Error("there is another one")
 	}
 }
