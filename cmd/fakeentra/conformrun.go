@@ -34,6 +34,7 @@ type conformer struct {
 	seed    string
 	scale   float64
 	repeat  int
+	shuffle string
 	memory  string
 	verbose bool
 	wired
@@ -121,11 +122,12 @@ func (c *conformer) runFlags(cmd *cobra.Command) {
 	c.expecting.flags(cmd)
 	c.wired.flags(cmd)
 	f.BoolVar(&c.strict, "strict", false, "fail for a SHOULD that is not met")
-	f.IntVar(&c.jobs, "jobs", 0, "run `N` cases at once (default: four for each processor, up to 16)")
+	f.IntVar(&c.jobs, "jobs", 0, "run `N` cases at once (default: twelve for each processor, up to 32, since they mostly wait)")
 	f.Var(&c.shard, "shard", "take the `I/N`-th part of the checks, such as 2/5, which the IDs decide on")
 	f.StringVar(&c.seed, "seed", suite.DefaultSeed, "`TEXT` that identifiers and keys are derived from")
 	f.Float64Var(&c.scale, "timeout-scale", 1, "give the driver `FACTOR` times as long to answer, on a slow machine")
 	f.IntVar(&c.repeat, "repeat", 1, "run each check `N` times, and expect the same verdict")
+	f.StringVar(&c.shuffle, "shuffle", "", "run the cases in an order that `TEXT` decides on")
 	f.StringVar(&c.memory, "max-memory", "2g", "end a driver that takes more memory than `SIZE`; 0 permits any")
 	f.BoolVarP(&c.verbose, "verbose", "v", false, "show the requests of each check, also of one that is met")
 }
@@ -200,7 +202,7 @@ func concluded(reports ...*suite.Report) error {
 // options are those of a run that people see.
 func (c *conformer) options(p *conformPrinter, checks []*suite.Check) suite.Options {
 	return suite.Options{
-		Checks: checks, Seed: c.seed, Jobs: c.jobs, Strict: c.strict, Scale: c.scale, Repeat: c.repeat, XPassWarns: c.xpass == xpasses[1],
+		Checks: checks, Seed: c.seed, Jobs: c.jobs, Strict: c.strict, Scale: c.scale, Repeat: c.repeat, Shuffle: c.shuffle, XPassWarns: c.xpass == xpasses[1],
 		Met:  func(r *suite.Report) { p.begin(r, len(checks), c.jobs) },
 		Done: p.done,
 	}
@@ -217,7 +219,7 @@ func (c *conformer) prepare(args []string) ([]*suite.Check, suite.Target, error)
 		return nil, suite.Target{}, &failure{exitNothing, "no check is in shard " + c.shard.String(), "take fewer shards"}
 	}
 	if c.jobs == 0 {
-		c.jobs = min(16, 4*runtime.NumCPU())
+		c.jobs = min(32, 12*runtime.NumCPU())
 	}
 	const hint = "fakeentra conform run --help lists the flags"
 	switch {

@@ -86,7 +86,7 @@ type Result struct {
 	Tags    []string     `json:"tags"`
 	Verdict Verdict      `json:"verdict"`
 	Why     string       `json:"why,omitempty"`
-	Took    Millis       `json:"took_ms"`
+	Took    Millis       `json:"took_ms"` // its cases, one after the other
 	Cases   []CaseResult `json:"cases,omitempty"`
 	// Expected is what a verdict of xfail or xpass comes from.
 	Expected *Expected `json:"expected,omitempty"`

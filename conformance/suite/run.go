@@ -1,7 +1,6 @@
 package suite
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -11,7 +10,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/fakeentra/fakeentra/conformance/driver"
@@ -64,8 +62,12 @@ type Options struct {
 	Checks []*Check // all if nil
 	Seed   string   // of identifiers; DefaultSeed if empty
 	Jobs   int      // how many cases run at once; 1 if zero
-	Strict bool     // a SHOULD that is not met fails
-	Repeat int      // how often each check runs; once if zero
+	// Shuffle is a text that the order of the cases is derived from. If it is
+	// empty, those that take longest begin first where several run at once, and
+	// else all are in the order of the catalogue.
+	Shuffle string
+	Strict  bool // a SHOULD that is not met fails
+	Repeat  int  // how often each check runs; once if zero
 	// Expected is what is known of the client; nothing if nil.
 	Expected Expectations
 	// XPassWarns lets expectations which are not needed any more fail nothing.
@@ -75,7 +77,8 @@ type Options struct {
 	// Met is called when the driver has said who it is, with a report without
 	// results. It may be nil.
 	Met func(*Report)
-	// Done is called when a check has its verdict, from one goroutine at a time.
+	// Done is called when a check has its verdict, which is when the last of its
+	// cases has, from one goroutine at a time.
 	// It may be nil.
 	Done func(Result)
 }
@@ -159,96 +162,6 @@ func Run(ctx context.Context, t Target, o Options) (*Report, error) {
 	return report, errors.Join(context.Cause(ctx), err)
 }
 
-// all runs the checks, several at once, and returns their results in order.
-func (r *runner) all(ctx context.Context) []Result {
-	results := make([]Result, len(r.Checks))
-	next := make(chan int)
-	var group sync.WaitGroup
-	var reporting sync.Mutex
-	for range max(r.Jobs, 1) {
-		group.Go(func() {
-			for i := range next {
-				if ctx.Err() != nil {
-					continue
-				}
-				result := r.repeated(ctx, r.Checks[i])
-				if ctx.Err() != nil {
-					continue // it was interrupted, and says nothing
-				}
-				reporting.Lock()
-				if r.Expected != nil {
-					r.Expected.Judge(&result)
-				}
-				results[i] = result
-				if r.Done != nil {
-					r.Done(result)
-				}
-				reporting.Unlock()
-			}
-		})
-	}
-	for _, i := range r.order() {
-		if ctx.Err() != nil {
-			break
-		}
-		next <- i
-	}
-	close(next)
-	group.Wait()
-	return slices.DeleteFunc(results, func(r Result) bool { return r.ID == "" })
-}
-
-// order returns the numbers of the checks in the order in which they begin: where
-// several run at once, those that take longest come first.
-func (r *runner) order() []int {
-	order := make([]int, len(r.Checks))
-	for i := range order {
-		order[i] = i
-	}
-	if r.Jobs > 1 {
-		slices.SortStableFunc(order, func(a, b int) int {
-			return cmp.Compare(limits[r.Checks[b].Takes()], limits[r.Checks[a].Takes()])
-		})
-	}
-	return order
-}
-
-// repeated runs a check as often as it is to be, until it says something else.
-func (r *runner) repeated(ctx context.Context, c *Check) Result {
-	first := r.one(ctx, c)
-	for n := 2; n <= r.Repeat && ctx.Err() == nil; n++ {
-		again := r.one(ctx, c)
-		first.Took += again.Took
-		if again.Verdict != first.Verdict {
-			again.Took = first.Took
-			again.Why = fmt.Sprintf("the verdict was %s in the first run, and %s in run %d: %s", first.Verdict, again.Verdict, n, again.Why)
-			if Worse(first.Verdict, again.Verdict) == first.Verdict {
-				again.Verdict, again.Cases = first.Verdict, first.Cases
-			}
-			return again
-		}
-	}
-	return first
-}
-
-// one runs a check.
-func (r *runner) one(ctx context.Context, c *Check) Result {
-	result := Result{ID: c.ID, Level: c.Level, Title: c.Title, Tags: c.Tags, Verdict: Skip}
-	began := time.Now()
-	for _, k := range c.Cases {
-		got := r.attempt(ctx, c, k)
-		result.Cases = append(result.Cases, got)
-		if worst := Worse(result.Verdict, got.Verdict); worst != result.Verdict || result.Why == "" {
-			result.Verdict = worst
-			if got.Verdict == worst {
-				result.Why = got.Why
-			}
-		}
-	}
-	result.Took = millis(time.Since(began))
-	return result
-}
-
 // attempt runs a case.
 func (r *runner) attempt(ctx context.Context, c *Check, k Case) (result CaseResult) {
 	result = CaseResult{Name: k.Name, Verdict: Skip}
@@ -274,7 +187,7 @@ func (r *runner) attempt(ctx context.Context, c *Check, k Case) (result CaseResu
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.scaled(limits[c.Takes()]))
 	defer cancel()
-	s := &Session{Lab: l, Config: config(l), run: r, check: c, ctx: ctx, hello: r.hello, alone: k.After != nil}
+	s := &Session{Lab: l, Config: config(l), run: r, check: c, ctx: ctx, hello: r.hello, alone: k.After != nil || impatient(c.needs(k))}
 	end := s.play(k)
 	s.judge(&result, c.Level, end)
 	result.Conditions = s.conditions
@@ -286,6 +199,12 @@ func (r *runner) attempt(ctx context.Context, c *Check, k Case) (result CaseResu
 		result.Verdict, result.Why = Error, err.Error()
 	}
 	return result
+}
+
+// impatient reports whether a case has callers that give up. What a client does for
+// them may go on, and must not get into the cloud of another case.
+func impatient(needs []driver.Capability) bool {
+	return slices.Contains(needs, driver.Cancel) || slices.Contains(needs, driver.Timeout)
 }
 
 // limits are how long a case may take.

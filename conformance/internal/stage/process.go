@@ -34,6 +34,7 @@ type Process struct {
 	// says what is wrong with them. It may be nil.
 	Inspect func(op driver.Op, request, answer []byte) error
 
+	gate  gate // of drivers that begin
 	once  bool // drivers are called anew for each request
 	reset bool // a driver can go on with another lab
 

@@ -14,10 +14,11 @@ import (
 	"github.com/fakeentra/fakeentra/internal/sandbox"
 )
 
-// How long a driver has to end, when it is asked to and when it is told to.
+// How long a driver has to end, when it is asked to and when it is told to. A busy
+// machine takes seconds to end an interpreter.
 const (
-	askedLimit = 2 * time.Second
-	toldLimit  = 2 * time.Second
+	askedLimit = 4 * time.Second
+	toldLimit  = 4 * time.Second
 )
 
 // finish waits for the end of the driver, which was asked to end or is to be told

@@ -26,14 +26,17 @@ type session struct {
 	open   map[string]bool
 	broken bool // it is not to be asked again
 	shared bool // it can go on with another lab
+	start  *beginning
 }
 
 func (p *Process) session(l *lab.Lab, place Place) (*session, error) {
+	b := p.gate.enter()
 	r, err := p.start(l, place, p.Args, nil)
 	if err != nil {
+		b.end()
 		return nil, err
 	}
-	s := &session{process: r, owner: p, lines: make(chan []byte), open: map[string]bool{}}
+	s := &session{process: r, owner: p, lines: make(chan []byte), open: map[string]bool{}, start: b}
 	go s.receive()
 	return s, nil
 }
@@ -56,6 +59,7 @@ func (s *session) receive() {
 // Do implements [Stage].
 func (s *session) Do(ctx context.Context, r driver.Request) (driver.Answer, error) {
 	a, err := s.ask(ctx, r)
+	s.start.answered()
 	if err != nil {
 		s.broken = true
 		return a, err
@@ -177,6 +181,7 @@ func (s *session) silence(op driver.Op) error {
 
 // end ends the driver and removes its files.
 func (s *session) end() error {
+	s.start.end()
 	var wrong error
 	answered := false
 	take := func(line []byte) {
