@@ -88,6 +88,7 @@ type knobs struct {
 	ViaProxy        bool // IMDS is called through the proxy
 	ReadAll         bool // of an answer, however long it is
 	AnyTokenType    bool // whatever the token endpoint hands out is sent as Bearer
+	UntypedToken    bool // a token of which it does not say the type is sent as Bearer
 	TrustDocuments  bool // discovery documents may lead elsewhere
 	NeverAgain      bool // the token endpoint is asked once
 	InClear         bool // tokens are sent over http, too

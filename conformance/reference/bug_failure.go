@@ -78,7 +78,7 @@ func failureBugs() []*Bug {
 			Check: "ERR-08", What: "says of an empty answer nothing but that it is empty",
 			Break: func(k *knobs) {
 				k.onAsk(failing(func(f *driver.Failure) {
-					if f.HTTPStatus == http.StatusInternalServerError && strings.Contains(f.Message, "without JSON") {
+					if f.HTTPStatus == http.StatusBadRequest && strings.Contains(f.Message, "without JSON") {
 						*f = driver.Failure{Kind: driver.Protocol, Message: "the answer of the token endpoint is empty"}
 					}
 				}))
@@ -159,6 +159,10 @@ func failureBugs() []*Bug {
 		{
 			Check: "ERR-19", What: "takes an empty audience for one",
 			Break: func(k *knobs) { k.AnyAudience = true },
+		},
+		{
+			Check: "ERR-20", What: "takes a token of no type for a bearer token",
+			Break: func(k *knobs) { k.UntypedToken = true },
 		},
 	}
 }

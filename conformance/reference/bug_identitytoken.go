@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -67,7 +68,18 @@ func identityTokenBugs() []*Bug {
 			},
 		},
 		{
-			Check: "MIT-02", What: "takes expires_on for over when it is a number",
+			Check: "MIT-02", What: "takes five seconds off expires_on when it is text, and says so",
+			Break: func(k *knobs) {
+				k.misread(func(members map[string]any) {
+					text, _ := members["expires_on"].(string)
+					if seconds, err := strconv.ParseInt(text, 10, 64); err == nil {
+						members["expires_on"] = strconv.FormatInt(seconds-5, 10)
+					}
+				})
+			},
+		},
+		{
+			Check: "MIT-11", What: "takes expires_on for over when it is a number",
 			Break: func(k *knobs) {
 				k.misread(func(members map[string]any) {
 					if _, number := members["expires_on"].(float64); number {

@@ -129,7 +129,8 @@ func (c *client) checked(body []byte) ([]byte, error) {
 	if text("access_token") == "" {
 		return nil, failed(driver.Protocol, "the answer of the token endpoint has no access_token")
 	}
-	if !strings.EqualFold(text("token_type"), "Bearer") && !c.AnyTokenType {
+	kind := text("token_type")
+	if kind == "" && !c.UntypedToken || kind != "" && !strings.EqualFold(kind, "Bearer") && !c.AnyTokenType {
 		return nil, failed(driver.Protocol, "the answer of the token endpoint has a token of another type than Bearer")
 	}
 	seconds, ok := wholeSeconds(members["expires_in"])

@@ -152,18 +152,22 @@ const throttle = 31 * time.Second
 const renewsNothing = "the client renews no token ahead of time, which is what CAC-10 is about"
 
 // overdue calls when a token is past its refresh_in, until there is an attempt to
-// renew it: at once, after the call, or when the client permits itself.
-func (s *Session) overdue(r driver.TokenRequest, attempted func() bool) Got {
+// renew it: at once, after the call, or when the client permits itself. It returns
+// what the call came to that led to the attempt, and how many attempts there were
+// when it came back.
+func (s *Session) overdue(r driver.TokenRequest, attempts func() int) (Got, int) {
 	s.Pause(3 * time.Second)
 	got := s.Ask(r)
+	n := attempts()
 	s.Pause(time.Second) // some renew in the background
-	if attempted() {
-		return got
+	if attempts() > 0 {
+		return got, n
 	}
 	s.Pause(throttle)
 	got = s.Ask(r)
+	n = attempts()
 	s.Pause(time.Second)
-	return got
+	return got, n
 }
 
 // lifetime are the members of an answer that say when its token ends.
@@ -173,13 +177,12 @@ func lifetime(in, ext any) map[string]any {
 
 // extended is a call in an outage, when a token is past its expires_in.
 func extended(s *Session, ext, after time.Duration, within bool) {
-	s.Patience = 40 * time.Second // for those that try again
 	r := s.Fault(lab.Token, 1, lab.Members(lifetime(2, int(ext/time.Second))))
 	s.Token()
 	s.Armed(r)
 	s.Pause(after)
 	outage := s.Fault(lab.Token, 0, lab.Always(unavailable()))
-	got := s.Token()
+	got := s.UpTo(longEnough, s.Token) // some go on trying, which is an error here
 	if !got.OK() {
 		s.Armed(outage)
 	}
@@ -214,7 +217,7 @@ func cacheRefreshChecks() []*Check {
 			Requirement: "Where a token cannot be renewed ahead of time, the one that is still good is returned at once.",
 			Sources:     []string{pageRenewal},
 			Provokes:    "A call after refresh_in; the token endpoint answers 503 from then on.",
-			Passes:      "the call gets a token, within a second more than the first call took",
+			Passes:      "the call gets a token, and has it after one attempt at the token endpoint at most: no other one is waited for",
 			Cost:        Timed,
 			Needs:       []driver.Capability{driver.IMDS},
 			Known: []string{
@@ -225,16 +228,16 @@ func cacheRefreshChecks() []*Check {
 			Cases: []Case{{Run: func(s *Session) {
 				s.Patience = 40 * time.Second
 				due := s.Fault(lab.Token, 1, lab.Members(map[string]any{"refresh_in": 1}))
-				first := s.Token()
+				s.Token()
 				s.Armed(due)
 				outage := s.Fault(lab.Token, 0, lab.Always(unavailable()))
-				got := s.overdue(driver.TokenRequest{}, func() bool { return outage.Fired() > 0 })
+				got, attempts := s.overdue(driver.TokenRequest{}, outage.Fired)
 				if outage.Fired() == 0 {
 					s.Skip(renewsNothing)
 				}
 				s.WantToken(got)
-				extra, most := got.Took-first.Took, s.run.scaled(time.Second)
-				s.Want("promptly", extra < most, "less than "+most.String()+" more than the first call", "%v more", extra.Round(time.Millisecond))
+				// Not by the clock, which a busy machine stretches.
+				s.Want("promptly", attempts <= 1, "one attempt at most before the call came back", "%d", attempts)
 			}}},
 		},
 		{
@@ -250,7 +253,7 @@ func cacheRefreshChecks() []*Check {
 				due := s.Fault(lab.Token, 1, lab.Members(map[string]any{"refresh_in": 1}))
 				s.Token()
 				s.Armed(due)
-				s.overdue(driver.TokenRequest{}, func() bool { return s.issued(lab.Token) > 1 })
+				s.overdue(driver.TokenRequest{}, func() int { return s.issued(lab.Token) - 1 })
 				renewed := s.Exchanges(lab.Token)
 				if len(renewed) < 2 {
 					s.Skip(renewsNothing)
@@ -270,7 +273,8 @@ func ahead(s *Session, r driver.TokenRequest) {
 	due := s.Fault(lab.Token, 0, lab.Members(map[string]any{"refresh_in": 1}))
 	first := s.Ask(r)
 	s.Armed(due)
-	s.wantTokens([]Got{first, s.overdue(r, func() bool { return s.issued(lab.Token) > 1 })})
+	again, _ := s.overdue(r, func() int { return s.issued(lab.Token) - 1 })
+	s.wantTokens([]Got{first, again})
 	n := s.issued(lab.Token)
 	s.Want("renewed", n > 1, "another exchange", "%d in all", n)
 }

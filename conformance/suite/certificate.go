@@ -58,7 +58,7 @@ func certificateChecks() []*Check {
 			Requirement: "A certificate that is refused is not tried again: it does not get better by itself.",
 			Sources:     []string{"RFC 6749 section 1.6"},
 			Provokes:    "The login host shows a certificate of an authority that the client does not know.",
-			Passes:      "the client gives up after 2 handshakes at most, within 3 s of the first",
+			Passes:      "the client gives up after 2 handshakes at most",
 			Cost:        Timed,
 			Names:       true, Needs: []driver.Capability{driver.IMDS},
 			Known: []string{"azidentity 1.15.0: not met (observed)", "azure-identity for Python 1.27.0: not met (observed)"},
@@ -69,9 +69,7 @@ func certificateChecks() []*Check {
 				if len(hellos) == 0 {
 					return
 				}
-				took := time.Since(hellos[0].At)
 				s.Want("handshakes", len(hellos) <= 2, "2 handshakes at most", "%d", len(hellos))
-				s.Want("time", took <= s.run.scaled(3*time.Second), "an error within 3 s", "one after %v", took.Round(time.Millisecond))
 			}}},
 		},
 		{

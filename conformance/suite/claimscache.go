@@ -91,7 +91,10 @@ func claimsCacheChecks() []*Check {
 					Name: "App Service", Needs: []driver.Capability{driver.AppService, driver.Claims},
 					Fixture: func(f *lab.Fixture) { f.Source = fakeentra.AppService }, Run: (*Session).wantRefusedToken,
 				},
-				needing(inFabric("Service Fabric", (*Session).wantRefusedToken), append([]driver.Capability{driver.Claims}, needsFabric...)),
+				needing(inFabric("Service Fabric", func(s *Session) {
+					s.VouchEndpoint() // clients that do not look at its thumbprint are for SRC-14
+					s.wantRefusedToken()
+				}), append([]driver.Capability{driver.Claims}, needsFabric...)),
 			},
 		},
 	}

@@ -145,9 +145,8 @@ func refusalChecks() []*Check {
 			ID: "ERR-08", Level: Should, Tags: []string{"err"}, Title: "an answer that is no JSON is reported by its status",
 			Requirement: "Where a gateway answers in place of the token endpoint, the error that the application gets has the HTTP status (inferred).",
 			Sources:     []string{"RFC 9110 section 15"},
-			Provokes:    "A page of HTML with the status 502, and 500 with an empty body.",
+			Provokes:    "A page of HTML with the status 403, and 400 with an empty body. Clients do not try again after these.",
 			Passes:      "the message, or the outcome, has the status",
-			Cost:        Timed,
 			Needs:       []driver.Capability{driver.IMDS},
 			Known: []string{
 				"@azure/identity 4.13.1: not met, network_error (observed); 4.14.1: met",
@@ -155,8 +154,8 @@ func refusalChecks() []*Check {
 				"azure-identity 1.27.0 for Python, azure-identity 1.18.2 and MSAL4J 1.26.0 for Java: not met (observed)",
 			},
 			Cases: []Case{
-				withoutJSON(http.StatusBadGateway, "text/html", "<html><head><title>Bad gateway</title></head><body>Our services are not available right now.</body></html>"),
-				withoutJSON(http.StatusInternalServerError, "text/plain", ""),
+				withoutJSON(http.StatusForbidden, "text/html", "<html><head><title>Blocked</title></head><body>Your administrator does not permit this page.</body></html>"),
+				withoutJSON(http.StatusBadRequest, "text/plain", ""),
 			},
 		},
 		{

@@ -49,9 +49,8 @@ func failureRetryChecks() []*Check {
 			Cost:        Slow,
 			Needs:       []driver.Capability{driver.IMDS},
 			Cases: []Case{{Run: func(s *Session) {
-				s.Patience = 100 * time.Second
 				r := s.Fault(lab.Token, 0, lab.Always(unavailable()))
-				got := s.Token()
+				got := s.UpTo(100*time.Second, s.Token)
 				s.Armed(r)
 				s.WantError(got)
 				s.WantCount("requests", lab.Token, 1, 6)
@@ -111,7 +110,7 @@ func cancelled(s *Session, do lab.Act, then string) {
 	began := time.Now()
 	client.Ask(driver.TokenRequest{CancelAfter: int(after / time.Millisecond)})
 	s.Armed(r)
-	s.Pause(5 * time.Second)
+	s.Pause(8 * time.Second) // some wait for seven before their last attempt
 	s.Disarm(r)
 	late := 0
 	for _, x := range s.Exchanges(lab.Token) {

@@ -31,16 +31,13 @@ func identityTokenChecks() []*Check {
 			},
 		},
 		{
-			ID: "MIT-02", Level: Must, Tags: []string{"core"}, Title: "expires_on as text and as a number",
-			Requirement: "A client reads expires_on in seconds since 1970 as the text that IMDS writes, and as the number that other endpoints do.",
-			Sources:     []string{pageVMToken, "https://github.com/AzureAD/microsoft-authentication-library-for-dotnet/issues/5167"},
-			Provokes:    "IMDS answers with expires_on in either form, beside the usual expires_in.",
+			ID: "MIT-02", Level: Must, Tags: []string{"core"}, Title: "expires_on as text",
+			Requirement: "A client reads expires_on as the text that IMDS writes: the seconds since 1970.",
+			Sources:     []string{pageVMToken},
+			Provokes:    "IMDS answers with expires_on as text, beside the usual expires_in.",
 			Passes:      passesDialect,
 			Needs:       needsIMDS,
-			Cases: []Case{
-				dialect("text", func(ends time.Time) any { return strconv.FormatInt(ends.Unix(), 10) }),
-				dialect("number", func(ends time.Time) any { return ends.Unix() }),
-			},
+			Cases:       []Case{dialect("", func(ends time.Time) any { return strconv.FormatInt(ends.Unix(), 10) })},
 		},
 		{
 			ID: "MIT-03", Level: Should, Tags: []string{"core"}, Title: "expires_on in ISO 8601",
@@ -76,17 +73,17 @@ func identityTokenChecks() []*Check {
 			Requirement: "A client counts from expires_in where there is no expires_on, and does not trust expires_in where expires_on is earlier.",
 			Sources:     []string{pageVMToken, "@azure/msal-node 2.8.0, its changelog"},
 			Provokes:    "IMDS answers that a token ends in six seconds: by expires_in, by expires_on, and by expires_on where expires_in says a day. There is an exchange at once and another one seven seconds later.",
-			Passes:      "the client asks IMDS again before the second exchange",
+			Passes:      "the client asks IMDS again before the second exchange; one that refuses an answer without expires_in, or without expires_on, uses no token of it",
 			Cost:        Timed, Needs: needsIMDS,
 			Known: []string{"@azure/msal-node before 2.8.0: not met (its changelog)", "azure-identity 1.27.0 and MSAL 1.39.0 for Python: not met at IMDS, where they read expires_in (observed)"},
 			Cases: []Case{
-				shortLived("expires_in", func(in string, _ int64) map[string]any {
+				shortLived("expires_in", true, func(in string, _ int64) map[string]any {
 					return map[string]any{"expires_in": in, "expires_on": lab.Absent}
 				}),
-				shortLived("expires_on", func(_ string, on int64) map[string]any {
+				shortLived("expires_on", true, func(_ string, on int64) map[string]any {
 					return map[string]any{"expires_in": lab.Absent, "expires_on": fmt.Sprint(on)}
 				}),
-				shortLived("both", func(_ string, on int64) map[string]any {
+				shortLived("both", false, func(_ string, on int64) map[string]any {
 					return map[string]any{"expires_in": "86400", "expires_on": fmt.Sprint(on)}
 				}),
 			},
@@ -111,6 +108,19 @@ func identityTokenChecks() []*Check {
 				s.wantRequests(4)
 				s.WantError(got)
 			}}},
+		},
+		{
+			ID: "MIT-11", Level: May, Tags: []string{"core"}, Title: "expires_on as a number",
+			Requirement: "A client reads expires_on as a number, too, which Service Fabric and endpoints that imitate IMDS write. IMDS itself writes text.",
+			Sources: []string{
+				pageServiceFabric, "https://github.com/AzureAD/microsoft-authentication-library-for-dotnet/issues/5167",
+				"https://github.com/Azure/azure-sdk-for-rust/pull/2460, which says why a client need not",
+			},
+			Provokes: "IMDS answers with expires_on as a number, beside the usual expires_in.",
+			Passes:   passesDialect,
+			Needs:    needsIMDS,
+			Known:    []string{"azure_identity 1.0.0 for Rust: not met, an error (observed)"},
+			Cases:    []Case{dialect("", func(ends time.Time) any { return ends.Unix() })},
 		},
 		identityNoise(), identityMalformed(), identityMissing(), identityUnreachable(),
 	}

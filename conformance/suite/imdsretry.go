@@ -31,7 +31,7 @@ func imdsRetryChecks() []*Check {
 			Requirement: "Where IMDS is busy, a client waits for at least a second before it asks again, and no less the next time.",
 			Sources:     []string{pageVMRetry, "https://github.com/Azure/azure-sdk-for-net/issues/19190"},
 			Provokes:    "IMDS answers the first two requests with 429 and no Retry-After.",
-			Passes:      "each wait is at least one second and the second one at least four fifths of the first, which leaves room for chance; the client gets a token",
+			Passes:      "each wait is at least one second and the second one at least half of the first, which leaves room for chance and for a busy machine; the client gets a token",
 			Cost:        Timed, Needs: needsIMDS,
 			Known: []string{"@azure/identity 4.13.1: not met, does not ask again (observed)"},
 			Cases: []Case{{Run: func(s *Session) {
@@ -41,7 +41,7 @@ func imdsRetryChecks() []*Check {
 					s.wantGap(gap, 980*time.Millisecond)
 				}
 				if len(gaps) > 1 {
-					s.Want("backoff", gaps[1] >= gaps[0]*4/5, "a second wait that is no shorter", "%v after %v", gaps[1], gaps[0])
+					s.Want("backoff", gaps[1] >= gaps[0]/2, "a second wait that is no shorter", "%v after %v", gaps[1], gaps[0])
 				}
 			}}},
 		},
@@ -71,8 +71,8 @@ func imdsRetryChecks() []*Check {
 			ID: "IMDR-05", Level: Should, Tags: []string{"retry"}, Title: "an absurd Retry-After does no harm",
 			Requirement: "A Retry-After of a day does not hold up a caller beyond its deadline, and one that makes no sense does not make the client ask without a pause.",
 			Sources:     []string{"RFC 9110 section 10.2.3"},
-			Provokes:    "IMDS answers every request with 429 and a Retry-After of a day, of a negative number, or of a word; the caller's deadline is ten seconds.",
-			Passes:      "the caller has the control back within a second and a half of its deadline, after at most eight requests",
+			Provokes:    "IMDS answers every request with 429 and a Retry-After of a day, of a negative number, or of a word; the caller's deadline is six seconds.",
+			Passes:      "the caller has the control back within five seconds of its deadline, after at most eight requests",
 			Cost:        Timed, Needs: []driver.Capability{driver.IMDS, driver.Timeout},
 			Known: []string{"@azure/identity 4.13.1: not met for a day (observed)"},
 			Cases: []Case{absurd("86400"), absurd("-1"), absurd("soon")},
@@ -179,8 +179,8 @@ func (s *Session) wantPatience(retryAfter func() string, least time.Duration) {
 
 func absurd(retryAfter string) Case {
 	return Case{Name: retryAfter, Run: func(s *Session) {
-		const deadline, grace = 10 * time.Second, 1500 * time.Millisecond
-		s.Patience = 30 * time.Second
+		const deadline, grace = 6 * time.Second, 5 * time.Second
+		s.Patience = deadline + grace + time.Second
 		r := s.identityFault(0, lab.Always(imdsError(http.StatusTooManyRequests).With("Retry-After", retryAfter)))
 		got := s.inTime(driver.TokenRequest{Timeout: int(deadline.Milliseconds())})
 		s.Armed(r)
@@ -267,9 +267,8 @@ func imdsBounds() *Check {
 
 // outage asks for a token while IMDS answers 500.
 func (s *Session) outage() Got {
-	s.Patience = 170 * time.Second
 	r := s.identityFault(0, lab.Always(imdsError(http.StatusInternalServerError)))
-	got := s.Token()
+	got := s.UpTo(150*time.Second, s.Token)
 	s.Armed(r)
 	return got
 }
@@ -319,9 +318,8 @@ func imdsStorm() *Check {
 		Cost:     Timed, Needs: []driver.Capability{driver.IMDS, driver.Concurrency},
 		Known: []string{"MSAL.NET before 4.56.0: not met (its changelog)", "MSAL Go 1.10.1: not met (observed)", "@azure/identity 4.14.1: not met (observed)"},
 		Cases: []Case{{Run: func(s *Session) {
-			s.Patience = time.Minute
 			r := s.identityFault(0, until(2*time.Second, imdsError(http.StatusTooManyRequests)))
-			s.AskTogether(50, driver.TokenRequest{})
+			s.UpTo(longEnough, func() Got { return s.AskTogether(50, driver.TokenRequest{})[0] }) // some wait for a minute then
 			s.Armed(r)
 			s.wantRequests(10)
 		}}},

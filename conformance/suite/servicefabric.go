@@ -78,6 +78,7 @@ func fabricScheme() *Check {
 	cases := redirects(func(s *Session, status int, location string) {
 		s.Config.Identity = driver.Identity{Kind: "system"}
 		s.Patience = time.Minute
+		s.VouchEndpoint()
 		r := s.identityFault(0, lab.Redirect(status, location))
 		s.Token()
 		s.Armed(r)
@@ -87,7 +88,7 @@ func fabricScheme() *Check {
 		ID: "SRC-16", Level: Must, Tags: []string{"src", "sec"}, Title: "the secret of Service Fabric needs TLS, and is sent nowhere else",
 		Requirement: "An endpoint without https is refused before the secret is sent, and a redirect does not take the secret to another origin.",
 		Sources:     []string{pageServiceFabric, "azidentity 1.15.0, its changelog"},
-		Provokes:    "IDENTITY_ENDPOINT names an endpoint with http; and the right endpoint answers with a redirect to another host.",
+		Provokes:    "IDENTITY_ENDPOINT names an endpoint with http; and the right endpoint, whose certificate clients trust by its thumbprint and by its authority, answers with a redirect to another host.",
 		Passes:      "no request to the other host has the secret",
 		Names:       true,
 		Needs:       needsFabric,

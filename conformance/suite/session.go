@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/fakeentra/fakeentra"
@@ -46,8 +47,8 @@ type Session struct {
 	alone      bool // the driver's process serves no other case
 	opened     int
 	asked      int
-	lenient    bool // an operation that takes too long is an error of the client's
-	left       bool // there was one: the client still works on it
+	lenient    time.Duration // an operation that takes longer is an error of the client's; 0 if it is the driver's
+	left       bool          // there was one: the client still works on it
 	conditions []Condition
 	unarmed    []string
 }
@@ -227,12 +228,13 @@ func (s *Session) Gaps(op lab.Op) []time.Duration {
 // Skip ends the case, which says nothing about the client.
 func (s *Session) Skip(reason string) { panic(ended{Skip, reason}) }
 
-// UpTo gives an operation some time. A client that goes on trying after that is left
-// alone, which counts as an error: what it has sent by then is there to be judged.
-// Nothing more can be asked of it.
+// UpTo gives an operation some time, from the first thing on that the client sends:
+// on a busy machine that takes a while. A client that goes on trying after that is
+// left alone, which counts as an error: what it has sent by then is there to be
+// judged. Nothing more can be asked of it.
 func (s *Session) UpTo(d time.Duration, do func() Got) Got {
-	s.Patience, s.lenient = d, true
-	defer func() { s.lenient = false }()
+	s.lenient = d
+	defer func() { s.lenient = 0 }()
 	return do()
 }
 
@@ -393,15 +395,19 @@ func (s *Session) do(r driver.Request) (driver.Answer, time.Duration) {
 		s.stage.Complete(&own)
 		r.Config = &own
 	}
-	ctx, cancel := context.WithTimeout(s.ctx, s.patience())
+	ctx, cancel := context.WithTimeout(s.ctx, s.lenient+s.patience())
 	defer cancel()
+	if s.lenient > 0 {
+		stop := s.onceBegun(s.lenient, cancel)
+		defer stop()
+	}
 	began := time.Now()
 	a, err := s.stage.Do(ctx, r)
 	took := time.Since(began)
 	switch {
-	case ctx.Err() != nil && err != nil && s.lenient && s.ctx.Err() == nil:
+	case ctx.Err() != nil && err != nil && s.lenient > 0 && s.ctx.Err() == nil:
 		s.left = true
-		return driver.Answer{Error: &driver.Failure{Kind: driver.TimedOut, Message: fmt.Sprintf("the client still tries after %v", s.patience())}}, took
+		return driver.Answer{Error: &driver.Failure{Kind: driver.TimedOut, Message: fmt.Sprintf("the client still tries after %v", s.lenient)}}, took
 	case ctx.Err() != nil && err != nil:
 		panic(ended{Timeout, fmt.Sprintf("the driver did not answer %s within %v", r.Op, s.patience())})
 	case err != nil:
@@ -412,11 +418,51 @@ func (s *Session) do(r driver.Request) (driver.Answer, time.Duration) {
 	return a, took
 }
 
+// onceBegun calls then some time after the client has sent something, unless stop is
+// called before.
+func (s *Session) onceBegun(d time.Duration, then func()) (stop func()) {
+	ctx, cancel := context.WithCancel(s.ctx)
+	sent := func() int { return len(s.Exchanges()) + len(s.Hellos()) }
+	before := sent()
+	var group sync.WaitGroup
+	group.Go(func() {
+		tick := time.NewTicker(50 * time.Millisecond)
+		defer tick.Stop()
+		var end <-chan time.Time
+		for {
+			select {
+			case <-tick.C:
+				if end == nil && sent() > before {
+					tick.Stop()
+					end = time.After(d)
+				}
+			case <-end:
+				then()
+				return
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	return func() {
+		cancel()
+		group.Wait()
+	}
+}
+
 func (s *Session) patience() time.Duration {
 	if s.Patience == 0 {
 		return s.run.scaled(15 * time.Second)
 	}
 	return s.run.scaled(s.Patience)
+}
+
+// await waits until something has happened, for so long at most.
+func (s *Session) await(d time.Duration, happened func() bool) {
+	const step = 50 * time.Millisecond
+	for ; d > 0 && !happened(); d -= step {
+		s.Pause(step)
+	}
 }
 
 // Output returns what the client wrote to standard output, other than answers, and

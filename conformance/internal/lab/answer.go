@@ -18,7 +18,8 @@ type Answer struct {
 	Body   []byte
 
 	Delay   time.Duration // before the header
-	Drip    time.Duration // between the bytes of the body, which go one by one
+	Drip    time.Duration // between the pieces of the body, which go one by one
+	Pieces  int           // how many those are
 	Cut     int           // close the connection after this many bytes of the body, if Broken
 	Broken  bool          // the body ends before its length says
 	Endless int64         // so many bytes of filling before the body
@@ -162,9 +163,10 @@ func (a *Answer) fill(ctx context.Context, w http.ResponseWriter, sent func(int)
 func (a *Answer) send(ctx context.Context, w http.ResponseWriter, body []byte, sent func(int)) bool {
 	step := len(body)
 	if a.Drip > 0 {
-		step = 1
+		step = max(1, (len(body)+a.Pieces-1)/max(1, a.Pieces))
 	}
 	for len(body) > 0 {
+		step = min(step, len(body))
 		n, err := w.Write(body[:step])
 		sent(n)
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"log"
@@ -20,9 +21,10 @@ import (
 // goroutines.
 type Front struct {
 	lab       atomic.Pointer[Lab]
-	authority *pki.Authority // clients trust it
-	stranger  *pki.Authority // nobody does
-	pinned    *tls.Certificate
+	authority *pki.Authority   // clients trust it
+	stranger  *pki.Authority   // nobody does
+	pinned    *tls.Certificate // of Service Fabric, for which nobody vouches
+	vouched   *tls.Certificate // another one, for which authority does
 	conns     atomic.Int64
 	sockets   sockets
 	tunnels   *queue
@@ -42,7 +44,10 @@ func NewFront() (*Front, error) {
 	if f.stranger, err = pki.New(time.Now(), names...); err != nil {
 		return nil, err
 	}
-	f.pinned, err = pki.SelfSigned(time.Now())
+	if f.pinned, err = pki.SelfSigned(time.Now()); err != nil {
+		return nil, err
+	}
+	f.vouched, err = f.authority.Issue(&x509.Certificate{DNSNames: []string{"localhost"}})
 	return f, err
 }
 

@@ -20,10 +20,11 @@ type Profile struct {
 }
 
 type profiles struct {
-	mu     sync.Mutex
-	byName map[string]Profile
-	pinned *Profile // of the endpoint at Service Fabric
-	form   func(thumbprint string) string
+	mu      sync.Mutex
+	byName  map[string]Profile
+	pinned  *Profile // of the endpoint at Service Fabric
+	vouched bool     // that endpoint shows the certificate of an authority
+	form    func(thumbprint string) string
 }
 
 // SetTLS has a host do TLS in its own way; name is its name, or empty for all
@@ -45,6 +46,15 @@ func (l *Lab) UnpinEndpoint() {
 	l.profiles.pinned = &Profile{Name: "localhost"}
 }
 
+// VouchEndpoint has the endpoint at Service Fabric show a certificate that clients
+// trust, and whose thumbprint is the one in their environment, so that those which do
+// not look at thumbprints come through, too. It is called before a client is started.
+func (l *Lab) VouchEndpoint() {
+	l.profiles.mu.Lock()
+	defer l.profiles.mu.Unlock()
+	l.profiles.vouched = true
+}
+
 // ShowThumbprint has the environment at Service Fabric show the thumbprint of the
 // endpoint in another form. It is called before a client is started.
 func (l *Lab) ShowThumbprint(form func(thumbprint string) string) {
@@ -57,10 +67,14 @@ func (l *Lab) ShowThumbprint(form func(thumbprint string) string) {
 func (l *Lab) thumbprint(f *Front) string {
 	l.profiles.mu.Lock()
 	defer l.profiles.mu.Unlock()
-	if l.profiles.form != nil {
-		return l.profiles.form(f.Thumbprint())
+	shown := thumbprintOf(f.pinned)
+	if l.profiles.vouched {
+		shown = thumbprintOf(f.vouched)
 	}
-	return f.Thumbprint()
+	if l.profiles.form != nil {
+		return l.profiles.form(shown)
+	}
+	return shown
 }
 
 func (p *profiles) of(name string) Profile {
@@ -123,19 +137,20 @@ func (f *Front) config(p Profile, name string) (*tls.Config, error) {
 	}, nil
 }
 
-// Thumbprint is that of the certificate at Service Fabric: its SHA-1 in upper
-// case, as Windows shows it.
-func (f *Front) Thumbprint() string {
-	return fmt.Sprintf("%X", sha1.Sum(f.pinned.Certificate[0]))
-}
+// thumbprintOf is that of a certificate at Service Fabric: its SHA-1 in upper case,
+// as Windows shows it.
+func thumbprintOf(c *tls.Certificate) string { return fmt.Sprintf("%X", sha1.Sum(c.Certificate[0])) }
 
 // pinnedConfig is that of the endpoint at Service Fabric.
 func (l *Lab) pinnedConfig(f *Front) (*tls.Config, error) {
 	l.profiles.mu.Lock()
-	unpinned := l.profiles.pinned
+	unpinned, cert := l.profiles.pinned, f.pinned
+	if l.profiles.vouched {
+		cert = f.vouched
+	}
 	l.profiles.mu.Unlock()
 	if unpinned != nil {
 		return f.config(*unpinned, "localhost")
 	}
-	return &tls.Config{Certificates: []tls.Certificate{*f.pinned}, MinVersion: tls.VersionTLS12}, nil
+	return &tls.Config{Certificates: []tls.Certificate{*cert}, MinVersion: tls.VersionTLS12}, nil
 }
