@@ -19,7 +19,7 @@ call() {
 }
 
 # access_token reads an answer without showing it.
-access_token() { jq --exit-status --join-output '.access_token | strings' 2>/dev/null || failed 'the answer has no access_token'; }
+access_token() { jq --exit-status --join-output '.access_token | strings | select(. != "")' 2>/dev/null || failed 'the answer has no access_token'; }
 
 case $FCD_OP in
 hello)
@@ -28,7 +28,7 @@ hello)
 		protocol: 1,
 		implementation: {name: "curl", version: $version, language: "sh", runtime: ("bash " + $bash)},
 		dependencies: [{name: "curl", version: $version}],
-		capabilities: ["imds", "identity.client_id", "identity.object_id", "identity.resource_id", "identity.system", "blob", "tenants"]}}'
+		capabilities: ["imds", "identity.client_id", "identity.object_id", "identity.resource_id", "identity.system", "blob"]}}'
 	exit
 	;;
 token | resource) ;;

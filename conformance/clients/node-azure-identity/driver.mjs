@@ -19,7 +19,7 @@ const hello = {
   capabilities: [
     "imds", "appservice", "arc", "servicefabric", "cloudshell", "azureml", "tokenfile",
     "identity.client_id", "identity.object_id", "identity.resource_id", "identity.system",
-    "tenants", "claims", "cae", "blob", "cancel", "timeout", "verbose_log", "mi_token", "setenv", "concurrency",
+    "tenants", "claims", "cae", "blob", "cancel", "timeout", "verbose_log", "mi_token", "setenv", "reset", "concurrency",
   ],
 };
 

@@ -17,7 +17,7 @@ const hello = {
   capabilities: [
     "imds", "appservice", "arc", "servicefabric", "cloudshell", "azureml", "tokenfile",
     "identity.client_id", "identity.object_id", "identity.resource_id", "identity.system",
-    "tenants", "claims", "verbose_log", "mi_token", "setenv", "concurrency",
+    "tenants", "claims", "verbose_log", "mi_token", "setenv", "reset", "concurrency", "correlation",
   ],
 };
 
@@ -55,9 +55,9 @@ class Client {
     return (await this.identity.acquireToken({ resource: this.config.audience })).accessToken;
   }
 
-  async token({ scopes, tenant, claims }) {
+  async token({ scopes, tenant, claims, correlation_id: correlationId }) {
     const authority = tenant && `${this.config.endpoints.authority}/${tenant}`;
-    return found(await this.app.acquireTokenByClientCredential({ scopes, claims, ...(authority && { authority }) }));
+    return found(await this.app.acquireTokenByClientCredential({ scopes, claims, ...(correlationId && { correlationId }), ...(authority && { authority }) }));
   }
 
   async mi_token({ resource }) {

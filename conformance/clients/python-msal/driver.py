@@ -76,7 +76,7 @@ class AuthError(Exception):
 def must(result):
     if "access_token" not in result:
         raise AuthError(f"{result.get('error')}: {result.get('error_description')} {result.get('correlation_id', '')}")
-    got = {"token": result["access_token"], "from_cache": result.get("token_source") == "cache"}
+    got = {"token": result["access_token"], "token_type": result.get("token_type", ""), "from_cache": result.get("token_source") == "cache"}
     if "expires_in" in result:
         got["expires_on"] = int(time.time() + int(result["expires_in"]))
     return got

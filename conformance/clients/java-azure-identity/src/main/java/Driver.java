@@ -36,7 +36,7 @@ public final class Driver implements Fcd.Client {
                 Fcd.dependency("msal4j", ConfidentialClientApplication.class)),
             "capabilities", List.of("imds", "appservice", "arc", "servicefabric", "cloudshell", "tokenfile",
                 "identity.client_id", "identity.object_id", "identity.resource_id", "identity.system", "tenants", "claims", "cae", "blob",
-                "mi_token", "concurrency")), Driver::new);
+                "mi_token", "reset", "concurrency")), Driver::new);
     }
 
 

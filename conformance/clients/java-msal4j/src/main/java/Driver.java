@@ -29,7 +29,7 @@ public final class Driver implements Fcd.Client {
             "dependencies", List.of(sdk),
             "capabilities", List.of("imds", "appservice", "arc", "servicefabric", "cloudshell", "tokenfile",
                 "identity.client_id", "identity.object_id", "identity.resource_id", "identity.system", "tenants", "claims",
-                "mi_token", "concurrency")), Driver::new);
+                "mi_token", "reset", "concurrency")), Driver::new);
     }
 
     private Driver(Map<String, Object> config) {
