@@ -15,7 +15,7 @@ import (
 // values of members and fields that carry secrets.
 var (
 	jwtPattern    = pattern.New(`eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*\.?[A-Za-z0-9_-]*`)
-	secretField   = pattern.New(`((?:^|[?&\s])(?:client_secret|client_assertion|assertion|refresh_token|password|sig)=)[^&\s]+`)
+	secretField   = pattern.New(`((?:^|[?&\s])(?:client_secret|client_assertion|assertion|refresh_token|password|sig)=)(\[[^\]&]*\][^&\s]*|[^&\s]+)`)
 	secretMember  = pattern.New(`("(?:access_token|refresh_token|id_token|client_assertion|client_secret|assertion|signature)"\s*:\s*)"[^"]*"`)
 	secretHeaders = []string{"Authorization", "Proxy-Authorization", "Secret", "X-Identity-Header", "Cookie", "Set-Cookie"}
 )
@@ -24,7 +24,13 @@ var (
 // the beginning of its SHA-256, so that equal ones are still seen to be equal.
 func Redact(s string) string {
 	s = jwtPattern.ReplaceAllStringFunc(s, mark)
-	s = secretField.ReplaceAllString(s, "${1}[redacted]")
+	s = secretField.ReplaceAllStringFunc(s, func(m string) string {
+		parts := secretField.FindStringSubmatch(m)
+		if markedField.MatchString(parts[2]) {
+			return m
+		}
+		return parts[1] + "[redacted]"
+	})
 	return secretMember.ReplaceAllStringFunc(s, func(m string) string {
 		parts := secretMember.FindStringSubmatch(m)
 		if marked.MatchString(m) {
@@ -34,7 +40,11 @@ func Redact(s string) string {
 	})
 }
 
-var marked = pattern.New(`"\[token [0-9a-f]{12}\]"$`)
+// What was a token is told by its hash, and needs no more.
+var (
+	marked      = pattern.New(`"\[token [0-9a-f]{12}\]"$`)
+	markedField = pattern.New(`^\[token [0-9a-f]{12}\]$`)
+)
 
 func mark(token string) string {
 	sum := sha256.Sum256([]byte(token))
