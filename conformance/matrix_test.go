@@ -4,8 +4,8 @@ import (
 	"flag"
 	"slices"
 	"testing"
-	"testing/synctest"
 
+	"github.com/fakeentra/fakeentra/conformance/internal/trial"
 	"github.com/fakeentra/fakeentra/conformance/reference"
 	"github.com/fakeentra/fakeentra/conformance/suite"
 )
@@ -14,16 +14,7 @@ import (
 // time.
 func judge(t *testing.T, bug *reference.Bug, c *suite.Check) suite.Result {
 	t.Helper()
-	temp := t.TempDir()
-	var result suite.Result
-	synctest.Test(t, func(t *testing.T) {
-		report, err := suite.Run(t.Context(), suite.InProcess(reference.New(bug), temp), suite.Options{Checks: []*suite.Check{c}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		result = report.Results[0]
-	})
-	return result
+	return trial.Run(t, reference.New(bug), suite.Options{Checks: []*suite.Check{c}}).Results[0]
 }
 
 func TestTheReferenceClientPassesEveryCheck(t *testing.T) {

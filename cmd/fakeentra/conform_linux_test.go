@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	conformreport "github.com/fakeentra/fakeentra/conformance/report"
+	"github.com/fakeentra/fakeentra/conformance/schema"
 	"github.com/fakeentra/fakeentra/conformance/suite"
 )
 
@@ -58,13 +59,12 @@ func interrupt(t *testing.T, signal syscall.Signal) {
 	if !sent || !ok || exit.ExitCode() != exitFailure || stderr.String() != "fakeentra: the run was interrupted when 1 of 2 checks had their verdict\n" {
 		t.Errorf("it ended with %v: %s", exit, stderr.String())
 	}
-	f, err := os.Open(report)
+	text, err := os.ReadFile(report)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = f.Close() }()
-	got, err := conformreport.Read(f)
-	if err != nil {
+	got, err := conformreport.Read(bytes.NewReader(text))
+	if err := errors.Join(err, schema.Report(text)); err != nil {
 		t.Fatal(err)
 	}
 	if len(got.Results) != 1 || got.Results[0].ID != "IMDS-01" || got.Results[0].Verdict != suite.Pass || got.Standings != nil {

@@ -73,6 +73,15 @@ func (c *Check) Area() string {
 	return area
 }
 
+// AreaTitle says what an area is about, and nothing of one that there is not.
+func AreaTitle(area string) string {
+	return map[string]string{
+		"IMDS": "Requests to IMDS", "IMDR": "Retries of IMDS", "SRC": "Other managed identity sources", "MIT": "The token of the managed identity",
+		"AST": "The assertion at the token endpoint", "AUT": "Authorities, tenants and clouds", "CAC": "Caches", "ERR": "Errors and retries at the token endpoint",
+		"CAE": "Claims challenges", "RES": "Use of the token", "NET": "Networks and TLS", "SEC": "Secrets", "TEL": "Telemetry",
+	}[area]
+}
+
 // Has reports whether the check has a tag.
 func (c *Check) Has(tag string) bool { return slices.Contains(c.Tags, tag) }
 

@@ -53,9 +53,10 @@ var allowed = map[string][]string{
 	"conformance/reference":             {"conformance/driver"},
 	"conformance/internal/lab":          {"", "emulator/directory", "internal/pki"},
 	"conformance/internal/memnet":       {},
+	"conformance/internal/trial":        {"conformance/driver", "conformance/suite"},
 	"conformance/internal/stage":        {"", "conformance/driver", "conformance/internal/lab", "conformance/internal/memnet", "internal/sandbox"},
 	"conformance/suite":                 {"", "conformance/driver", "conformance/internal/lab", "conformance/internal/stage", "emulator/journal"},
-	"conformance/schema":         {"conformance/driver", "internal/pattern"},
+	"conformance/schema":                {"conformance/driver", "internal/pattern"},
 	"conformance/expect":                {"conformance/driver", "conformance/suite", "internal/pattern"},
 	"conformance/report":                {"conformance/suite"},
 	"conformance/clients":               {},
@@ -71,6 +72,7 @@ var allowed = map[string][]string{
 var heavy = map[string][]string{
 	"github.com/spf13/cobra":                                     {"cmd/fakeentra"},
 	"github.com/santhosh-tekuri/jsonschema":                      {}, // for tests
+	"github.com/chromedp":                                        {}, // for tests
 	"github.com/pelletier/go-toml":                               {"conformance/expect"},
 	"github.com/testcontainers/testcontainers-go":                {"container", "conformance/target"},
 	"github.com/moby":                                            {"container"},

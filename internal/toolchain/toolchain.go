@@ -45,6 +45,7 @@ var packages = map[string]string{
 	"sort":     "coreutils",
 	"umount":   "mount",
 	"unshare":  "util-linux",
+	"xmllint":  "libxml2-utils",
 }
 
 // elsewhere is where to get what no package of Debian has.

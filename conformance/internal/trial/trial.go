@@ -1,0 +1,38 @@
+// Package trial puts clients to checks for tests, in memory and in no real time.
+package trial
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fakeentra/fakeentra/conformance/driver"
+	"github.com/fakeentra/fakeentra/conformance/suite"
+)
+
+// Run returns what a run of checks finds of a client, and fails the test if there is
+// no report.
+func Run(t *testing.T, d driver.Driver, o suite.Options) *suite.Report {
+	t.Helper()
+	temp := t.TempDir()
+	var report *suite.Report
+	synctest.Test(t, func(t *testing.T) {
+		var err error
+		report, err = suite.Run(t.Context(), suite.InProcess(d, temp), o)
+		if report == nil {
+			t.Fatal(err)
+		}
+		<-time.After(time.Minute) // for what comes too late, such as answers of a driver
+	})
+	return report
+}
+
+// Checks returns the checks whose IDs match one of patterns.
+func Checks(t *testing.T, patterns ...string) []*suite.Check {
+	t.Helper()
+	checks, err := suite.Select(suite.Selection{IDs: patterns})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return checks
+}
