@@ -248,7 +248,7 @@ func cacheRefreshChecks() []*Check {
 			Passes:      "the third call gets the new token, without an exchange",
 			Cost:        Timed,
 			Needs:       []driver.Capability{driver.IMDS},
-			Known:       []string{"MSAL Go before 1.8.0: the new token was stored where it was not found (AzureAD/microsoft-authentication-library-for-go#630)"},
+			Known:       []string{"MSAL Go before 1.8.0, with a cache of the application's own: the new token was stored where it was not found (AzureAD/microsoft-authentication-library-for-go#630)"},
 			Cases: []Case{{Run: func(s *Session) {
 				due := s.Fault(lab.Token, 1, lab.Members(map[string]any{"refresh_in": 1}))
 				s.Token()

@@ -35,12 +35,12 @@ func discoveryChecks() []*Check {
 		{
 			ID: "AUT-08", Level: Should, Tags: []string{"sec"}, Title: "documents of another issuer are refused",
 			Requirement: "An OpenID configuration whose issuer is not of the authority that it was asked for at is not used.",
-			Sources:     []string{"RFC 8414 section 3.3", "https://github.com/AzureAD/microsoft-authentication-library-for-go/issues/591"},
+			Sources:     []string{"RFC 8414 section 3.3", "https://github.com/AzureAD/microsoft-authentication-library-for-go/pull/576"},
 			Provokes:    "The OpenID configuration names an issuer outside Azure, also one whose name begins like that of the login host.",
 			Passes:      "the client fails",
 			Names:       true,
 			Needs:       []driver.Capability{driver.IMDS},
-			Known:       []string{"MSAL Go before 1.6.0: not met (https://github.com/AzureAD/microsoft-authentication-library-for-go/issues/591)", "MSAL for Python 1.39.0: not met (observed)"},
+			Known:       []string{"MSAL Go before 1.5.0: not met (https://github.com/AzureAD/microsoft-authentication-library-for-go/pull/576)", "MSAL for Python 1.39.0: not met (observed)"},
 			Cases:       []Case{issuer("another host", lab.TrapDomain), issuer("a host with a similar name", "login.microsoftonline.com."+lab.TrapDomain)},
 		},
 		{
@@ -67,10 +67,9 @@ func discoveryChecks() []*Check {
 			Needs:       []driver.Capability{driver.IMDS},
 			Cases: []Case{{Run: func(s *Session) {
 				s.Config.Endpoints.Authority, s.Config.Discovery = "https://"+lab.PrivateHost, false
-				s.Token()
-				if s.WantUntouched("discovery", lab.InstanceDiscovery) {
-					s.Reached(lab.Token)
-				}
+				got := s.Token()
+				s.WantUntouched("discovery", lab.InstanceDiscovery)
+				s.Want("exchange", len(s.Exchanges(lab.Token)) > 0, "a token request", "none, and %s", got)
 			}}},
 		},
 	}

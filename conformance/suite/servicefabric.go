@@ -43,7 +43,7 @@ func fabricPin() *Check {
 		Needs:       needsFabric,
 		Known: []string{
 			"@azure/msal-node 7.2.1: not met, does not pin (observed)",
-			"MSAL for Python of before issue 654 was mended: not met (reported)",
+			"MSAL for Python before 1.38.0, MSAL Go before 1.9.0: not met (observed)",
 		},
 		Cases: []Case{pinned("upper case", strings.ToUpper), pinned("lower case", strings.ToLower)},
 	}
@@ -62,7 +62,7 @@ func fabricStranger() *Check {
 		Names:    true,
 		Needs:    needsFabric,
 		Known: []string{
-			"@azure/identity 4.14.1, @azure/msal-node 7.2.1: not met (observed)", "azidentity before 1.15.0: not met (its changelog)", "MSAL.NET before 4.62.0: not met (its changelog)",
+			"@azure/identity 4.14.1, @azure/msal-node 7.2.1: not met (observed)", "azidentity before 1.15.0: not met (its changelog)", "MSAL for Python before 1.38.0, MSAL Go before 1.9.0: not met (observed)", "MSAL.NET before 4.62.0: not met (its changelog)",
 		},
 		Cases: []Case{inFabric("", func(s *Session) {
 			s.UnpinEndpoint()

@@ -108,13 +108,17 @@ func sourceChecks() []*Check {
 			ID: "SRC-18", Level: Must, Tags: []string{"src"}, Title: "Service Fabric cannot select an identity",
 			Requirement: "Which identity an application has is a matter of the cluster, so that one in the configuration is an error, and is not overlooked.",
 			Sources:     []string{sourceMSALGo + "/servicefabric.go", "azidentity 1.8.0-beta.2, its changelog", "Azure.Identity 1.13.0, its changelog"},
-			Provokes:    "The client is configured with a user-assigned identity.",
+			Provokes:    "The client is configured with a user-assigned identity. The endpoint's certificate is one that clients trust, so that not knowing thumbprints does not look like knowing identities.",
 			Passes:      "the client fails before it asks",
 			Needs:       []driver.Capability{driver.ServiceFabric},
-			Known:       []string{"MSAL 1.39.0 for Python: not met (observed)", "azidentity before 1.8.0-beta.2: not met (its changelog)", "Azure.Identity before 1.13.0: not met (its changelog)"},
+			Known:       []string{"MSAL 1.39.0 for Python, MSAL4J 1.26.0, @azure/msal-node 7.2.1: not met (observed)", "azidentity before 1.8.0, azure-identity for Python before 1.22.0: not met (observed)", "Azure.Identity before 1.13.0: not met (its changelog)"},
 			Cases: at(fakeentra.ServiceFabric,
-				Case{Name: "client_id", Needs: []driver.Capability{driver.IdentityClientID}, Run: func(s *Session) { s.wantUnasked() }},
+				Case{Name: "client_id", Needs: []driver.Capability{driver.IdentityClientID}, Run: func(s *Session) {
+					s.VouchEndpoint()
+					s.wantUnasked()
+				}},
 				Case{Name: "resource_id", Needs: []driver.Capability{driver.IdentityResourceID}, Run: func(s *Session) {
+					s.VouchEndpoint()
 					s.Config.Identity = identityOf(s.Agent, "resource_id")
 					s.wantUnasked()
 				}},
