@@ -42,6 +42,9 @@ func (sdk) Hello() driver.Hello {
 	}
 	if build, ok := debug.ReadBuildInfo(); ok {
 		for _, d := range build.Deps {
+			if d.Replace != nil {
+				d = d.Replace
+			}
 			switch name, azure := strings.CutPrefix(d.Path, "github.com/Azure/azure-sdk-for-go/sdk/"); {
 			case azure && name == "azidentity":
 				h.Implementation.Version = strings.TrimPrefix(d.Version, "v")

@@ -35,6 +35,9 @@ func (sdk) Hello() driver.Hello {
 	}
 	if build, ok := debug.ReadBuildInfo(); ok {
 		for _, d := range build.Deps {
+			if d.Replace != nil {
+				d = d.Replace
+			}
 			if d.Path == module {
 				h.Implementation.Version = strings.TrimPrefix(d.Version, "v")
 				h.Dependencies = append(h.Dependencies, driver.Dependency{Name: d.Path, Version: d.Version})

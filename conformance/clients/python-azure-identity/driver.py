@@ -45,13 +45,15 @@ class Client:
             logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
         self.identity = None
         explicit = config["endpoints"]["mode"] == "explicit"
+        # Releases before 1.17 fail for the keyword, whatever its value.
+        discovery = {} if config["instance_discovery"] else {"disable_instance_discovery": True}
         self.app = ClientAssertionCredential(
             config["tenant"],
             config["app_client_id"],
             self.token_file if config["mi_source"] == "tokenfile" else self.assertion,
             authority=config["endpoints"]["authority"] if explicit else AUTHORITIES[config["cloud"]],
             additionally_allowed_tenants=config["allowed_tenants"],
-            disable_instance_discovery=not config["instance_discovery"],
+            **discovery,
         )
         if config["mi_source"] != "tokenfile":
             kind, value = config["identity"]["kind"], config["identity"].get("value")
