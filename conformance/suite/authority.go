@@ -75,7 +75,7 @@ func hostChecks() []*Check {
 			Needs:    []driver.Capability{driver.IMDS},
 			Known: []string{
 				"MSAL Go 1.5.0: not met for login.chinacloudapi.cn (observed, https://github.com/AzureAD/microsoft-authentication-library-for-go/issues/589)",
-				"MSAL for Python before 1.36.0: not met for login.partner.microsoftonline.cn, asks the public cloud (observed)",
+				"MSAL for Python before 1.35.1: not met for login.partner.microsoftonline.cn, asks the public cloud (observed)",
 			},
 			Cases: []Case{
 				sovereign("US Government", fakeentra.AzureUSGovernment, fakeentra.AzureUSGovernment.LoginHost),
