@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	toolchain.Main(m,
-		toolchain.Need{What: "a Docker engine", Met: answers("docker", "version"), Install: "see container/engine"},
+		toolchain.DockerEngine(),
 		toolchain.Need{What: "Docker Compose", Met: answers("docker", "compose", "version"), Install: "see .ci/run"},
 	)
 }

@@ -37,6 +37,8 @@ func Child() {
 		makeSockets()
 	case "guard":
 		guard(os.Args[3:])
+	case "occupant":
+		occupy(os.Args[3:])
 	}
 	os.Exit(statusFailed)
 }
@@ -116,6 +118,6 @@ func (p *plan) become(c Command) error {
 	if c.Environ != nil {
 		env = append(env, c.Environ(caFile, bundleFile)...)
 	}
-	env = append(env, javaOptions(c.Trusted.java, env, cacertsFile)...)
+	env = append(env, javaOptions(c.Trusted.javaFolder(), env, cacertsFile)...)
 	return p.execute("execute the command", c.Path, c.Args, unambiguous(env))
 }

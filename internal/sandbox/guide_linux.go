@@ -13,33 +13,43 @@ import (
 // guide passes Command.Signals on until the child has ended, and leaves nothing of
 // it behind.
 func (n *netns) guide(c Command) Result {
+	network, err := os.Readlink(namespaceOf(n.child.pid))
+	return n.child.guide(c, nil, func() []string {
+		if err != nil { // it had ended already
+			return nil
+		}
+		return sweep(network)
+	})
+}
+
+// guide is for all children that lead a process group. It does what it is asked
+// for meanwhile. sweep kills what they left running, and returns the names.
+func (c *child) guide(command Command, asked <-chan func(), sweep func() []string) Result {
 	var result Result
-	pid := n.child.pid
-	network, err := os.Readlink(namespaceOf(pid))
 	ended := make(chan struct{})
 	go func() {
-		waitable(pid)
+		waitable(c.pid)
 		close(ended)
 	}()
 	look := time.NewTicker(memoryInterval)
 	defer look.Stop()
 	for running := true; running; {
 		select {
-		case sig := <-c.Signals:
-			_ = unix.Kill(-pid, sig.(unix.Signal)) // it fails when the group has just ended
+		case sig := <-command.Signals:
+			_ = unix.Kill(-c.pid, sig.(unix.Signal)) // it fails when the group has just ended
+		case do := <-asked:
+			do()
 		case <-look.C:
-			if c.MaxMemory > 0 && memoryOf(pid) > c.MaxMemory {
+			if command.MaxMemory > 0 && memoryOf(c.pid) > command.MaxMemory {
 				result.TooBig = true
-				n.child.kill()
+				c.kill()
 			}
 		case <-ended:
 			running = false
 		}
 	}
-	if err == nil { // else it had ended already
-		result.Left = sweep(network)
-	}
-	result.Status = n.child.end()
+	result.Left = sweep()
+	result.Status = c.end()
 	return result
 }
 
@@ -91,24 +101,22 @@ const maxRounds = 100
 
 func killAll(network string) []string {
 	var names []string
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return nil
-	}
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
-		}
+	for _, pid := range processes() {
 		if in, err := os.Readlink(namespaceOf(pid)); err != nil || in != network {
 			continue
 		}
-		name, _ := os.ReadFile("/proc/" + e.Name() + "/comm")
+		name := nameOf(pid)
 		if killOne(pid, network) {
-			names = append(names, string(bytes.TrimSpace(name)))
+			names = append(names, name)
 		}
 	}
 	return names
+}
+
+// nameOf returns what a process is called (proc_pid_comm(5)).
+func nameOf(pid int) string {
+	name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	return string(bytes.TrimSpace(name))
 }
 
 // killOne kills a process, if it is still in a network, and waits for its end.

@@ -103,7 +103,12 @@ func exampleWorld(metadata bool) (World, error) {
 	if err != nil {
 		return World{}, err
 	}
-	echo := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = fmt.Fprint(w, r.Host+r.URL.Path) })
+	echo := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/close" { // before the client does
+			w.Header().Set("Connection", "close")
+		}
+		_, _ = fmt.Fprint(w, r.Host+r.URL.Path)
+	})
 	return World{
 		Knows: func(name string) bool { return strings.HasSuffix(name, ".example.com") },
 		Serve: func(ctx context.Context, https, http80 net.Listener) error {

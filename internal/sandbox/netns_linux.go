@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -60,7 +61,7 @@ func Netns(ctx context.Context, w World, c Command) (Result, error) {
 	}
 	n.group.Go(func() { guarded{network: n.network, folders: c.Temporary}.keep(ctx, done) })
 	if c.Began != nil {
-		c.Began(n.child.pid)
+		c.Began(n.programs)
 	}
 	var result Result
 	if s != nil {
@@ -85,6 +86,20 @@ type netns struct {
 	group   sync.WaitGroup // what answers for the child
 	served  error          // why the world answered no more
 	ended   bool
+	lasting bool       // others come after it in its network
+	doors   []*os.File // if it is
+}
+
+// shut makes place for the doors of others: those that were accepted at are closed
+// by several goroutines, and nobody knows when.
+func (n *netns) shut() {
+	for _, d := range n.doors {
+		if d != nil {
+			_ = unix.Shutdown(int(d.Fd()), unix.SHUT_RDWR) // it fails for datagrams
+			_ = d.Close()
+		}
+	}
+	n.doors = nil
 }
 
 // sockets are made by the child in its network, for the parent to serve on.
@@ -152,7 +167,7 @@ func (n *netns) prepare(w World, c Command, etc map[string][]byte, overlaid bool
 	}
 	p.openWatches()
 	for _, d := range doorsOf(w, c) {
-		p.openDoor(d)
+		p.openDoor(d, false)
 	}
 	p.dropCapabilities()
 	if len(c.Publish) > 0 {
@@ -171,6 +186,12 @@ func (n *netns) setUp(w World, c Command, asked []request) error {
 	if n.network, err = n.child.settle(); err != nil {
 		return err
 	}
+	return n.takeOver(w, c, asked)
+}
+
+// takeOver lets a child go on that is in its namespaces, and takes what it hands
+// over.
+func (n *netns) takeOver(w World, c Command, asked []request) error {
 	if _, err := unix.Write(n.parent, []byte(wordSettled)); err != nil {
 		return &setupError{"reach the sandbox", err}
 	}
@@ -183,6 +204,10 @@ func (n *netns) setUp(w World, c Command, asked []request) error {
 			_ = f.Close() // which is harmless if it is nil
 		}
 	}()
+	if n.lasting {
+		n.doors = slices.Clone(files[1+watches:])
+		defer clear(files[1+watches:])
+	}
 	answers, watched, doors := files[0], files[1:1+watches], files[1+watches:]
 	for _, r := range asked {
 		if err := r.granted(int(answers.Fd())); err != nil {

@@ -81,9 +81,11 @@ type Command struct {
 	// them, and what it leaves running in the sandbox is killed when it has ended.
 	// Only [Netns] knows it.
 	Signals <-chan os.Signal
-	// Began, if it is not nil, is called with the number of the process when it has
-	// become the command. Only [Netns] knows it.
-	Began func(pid int)
+	// Began, if it is not nil, is called when there is the command, with a function
+	// that lists the other programs in its sandbox at that moment. It returns nil
+	// when the command has ended, and may be called from several goroutines. Only
+	// [Netns] and [Containers] know it.
+	Began func(programs func() []Program)
 	// MaxMemory, if it is not 0, is how many bytes of memory the command may have
 	// with Signals, before it is killed.
 	MaxMemory int64
@@ -97,6 +99,9 @@ type Command struct {
 	// that its connection is reset.
 	Dial func(context.Context, Egress) (net.Conn, error)
 }
+
+// A Program is a process that a command started, as others on its machine see it.
+type Program struct{ Args, Environ []string }
 
 // A Result says how a command ended.
 type Result struct {

@@ -45,16 +45,26 @@ func doorsOf(w World, c Command) []door {
 }
 
 // openDoor has the fork open a door, and give it away. Where there is no IPv6,
-// there is no door of IPv6.
-func (p *plan) openDoor(d door) {
+// there is no door of IPv6. lasting says that there are several, one after the
+// other: the last connections of one may not be forgotten when the next is opened
+// (TIME-WAIT, RFC 9293 section 3.3.2).
+func (p *plan) openDoor(d door, lasting bool) {
 	purpose := "listen on " + d.at.String() + " in the sandbox"
 	family, address, size := rawAddress(d.at)
 	open := p.add(purpose, unix.SYS_SOCKET, family, d.socketType|unix.SOCK_CLOEXEC, 0)
 	optional := d.at.Addr() == loopback6
 	if optional {
 		open.forgive[0], open.spare = unix.EAFNOSUPPORT, 3
+		if lasting {
+			open.spare++
+		}
 	}
 	s := open.toResult()
+	if lasting {
+		on := new(int32)
+		*on = 1
+		p.add(purpose, unix.SYS_SETSOCKOPT, s, unix.SOL_SOCKET, unix.SO_REUSEADDR, unsafe.Pointer(on), unsafe.Sizeof(*on))
+	}
 	bind := p.add(purpose, unix.SYS_BIND, s, address, size)
 	if optional {
 		bind.forgive[0], bind.spare = unix.EADDRNOTAVAIL, 2

@@ -64,6 +64,14 @@ func (c Command) trusted() *Trusted {
 	return t
 }
 
+// javaFolder is the Java that the command finds, if there is a command.
+func (t *Trusted) javaFolder() string {
+	if t == nil {
+		return ""
+	}
+	return t.java
+}
+
 // with returns them and those of a world, in PEM form and, if the command may
 // start Java, as its trust store.
 func (t *Trusted) with(ca []byte) (bundle, store []byte) {
@@ -77,15 +85,7 @@ func (t *Trusted) with(ca []byte) (bundle, store []byte) {
 // files are the certificates of this machine with that of the world, in every
 // form and place in which programs look, by name below /etc.
 func (t *Trusted) files(certificate []byte) (map[string][]byte, error) {
-	block, _ := pem.Decode(certificate)
-	if block == nil {
-		return nil, errors.New("the certificate of the sandbox is not PEM")
-	}
-	ca, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("the certificate of the sandbox: %w", err)
-	}
-	hashed, err := pki.HashedName(ca.Subject.CommonName)
+	hashed, err := hashedName(certificate)
 	if err != nil {
 		return nil, err
 	}
@@ -110,6 +110,19 @@ func (t *Trusted) files(certificate []byte) (map[string][]byte, error) {
 	}
 	add(cacertsFile, store)
 	return files, nil
+}
+
+// hashedName returns the name by which OpenSSL finds the certificate of a world.
+func hashedName(certificate []byte) (string, error) {
+	block, _ := pem.Decode(certificate)
+	if block == nil {
+		return "", errors.New("the certificate of the sandbox is not PEM")
+	}
+	ca, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return "", fmt.Errorf("the certificate of the sandbox: %w", err)
+	}
+	return pki.HashedName(ca.Subject.CommonName)
 }
 
 // javaHome returns the folder of the Java that an environment leads to, or

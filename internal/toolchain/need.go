@@ -56,3 +56,19 @@ func Main(m *testing.M, needs ...Need) {
 	}
 	os.Exit(m.Run())
 }
+
+// DockerEngine returns the need of an engine that the program docker reaches.
+func DockerEngine() Need {
+	return Need{What: "a Docker engine", Met: func() bool { return exec.Command("docker", "version").Run() == nil }, Install: "see container/engine"}
+}
+
+// In leaves a test out unless the need is met. Under [RequireAll] the test fails,
+// but for [Need.NotInCI].
+func (n Need) In(t TB) {
+	if h, ok := t.(interface{ Helper() }); ok {
+		h.Helper()
+	}
+	if !n.Met() {
+		leaveOut(t, n.What, n.Install, Required() && !n.notInCI)
+	}
+}

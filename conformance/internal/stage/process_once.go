@@ -69,7 +69,7 @@ func (s *shots) Do(ctx context.Context, r driver.Request) (driver.Answer, error)
 		_, _ = s.log.Write([]byte(p.log.String()))
 		s.leaks = append(s.leaks, leaks(p.result)...)
 		maps.Copy(s.left, p.left)
-		s.seen = append(s.seen, p.programs.list()...)
+		s.seen = append(s.seen, p.programs.all()...)
 	}
 	return a, err
 }

@@ -249,7 +249,7 @@ func (v *visit) Left() map[string]Leftover {
 }
 
 // Seen implements [Stage].
-func (v *visit) Seen() []Program { return v.programs.list() }
+func (v *visit) Seen() []Program { return v.programs.all() }
 
 // Leave implements [Stage].
 func (v *visit) Leave() error {
