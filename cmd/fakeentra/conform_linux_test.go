@@ -17,6 +17,7 @@ import (
 	conformreport "github.com/fakeentra/fakeentra/conformance/report"
 	"github.com/fakeentra/fakeentra/conformance/schema"
 	"github.com/fakeentra/fakeentra/conformance/suite"
+	"github.com/fakeentra/fakeentra/internal/toolchain"
 )
 
 // Ctrl-C ends a run, which writes down what it has found, and leaves no driver.
@@ -25,15 +26,24 @@ func TestConformRunIsInterrupted(t *testing.T) {
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		t.Run(signal.String(), func(t *testing.T) {
 			t.Parallel()
-			interrupt(t, signal)
+			interrupt(t, signal, suite.Netns)
 		})
 	}
 }
 
-func interrupt(t *testing.T, signal syscall.Signal) {
+func TestConformRunInContainersIsInterrupted(t *testing.T) {
+	toolchain.DockerEngine().In(t)
+	t.Parallel()
+	interrupt(t, syscall.SIGINT, suite.Docker)
+}
+
+// interrupt runs a driver that waits for the end of the program, and interrupts it.
+func interrupt(t *testing.T, signal syscall.Signal, wiring string) {
 	folder := t.TempDir()
 	report, stream := filepath.Join(folder, "report.json"), filepath.Join(folder, "report.jsonl")
-	cmd := exec.CommandContext(t.Context(), "fakeentra", "conform", "run", "--jobs", "1", "--only", "IMDS-01,IMDS-02", "--report", report+","+stream, "--", "driver", "until", "IMDS-02", folder)
+	cmd := exec.CommandContext(t.Context(), "fakeentra", "conform", "run", "--wiring", wiring, "--jobs", "1", "--only", "IMDS-01,IMDS-02", "--report", report+","+stream, "--", "driver", "until", "IMDS-02", folder)
+	temporary := t.TempDir()
+	cmd.Env = append(os.Environ(), "TMPDIR="+temporary)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	stdout, err := cmd.StdoutPipe()
@@ -79,6 +89,67 @@ func interrupt(t *testing.T, signal syscall.Signal) {
 	if left := commandLines(t, folder); len(left) > 0 {
 		t.Errorf("left running: %q", left)
 	}
+	if left, err := os.ReadDir(temporary); err != nil || len(left) > 0 {
+		t.Errorf("files are left: %v %v", left, err)
+	}
+}
+
+// Containers end with a program that is killed, as nothing else would end them.
+func TestConformRunInContainersIsKilled(t *testing.T) {
+	toolchain.DockerEngine().In(t)
+	t.Parallel()
+	folder := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), "fakeentra", "conform", "run", "--wiring", suite.Docker, "--jobs", "1", "--only", "IMDS-01,IMDS-02", "--", "driver", "until", "IMDS-02", folder)
+	cmd.Env = append(os.Environ(), "TMPDIR="+folder)
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var running []string
+	for lines := bufio.NewScanner(stdout); lines.Scan(); {
+		if strings.HasPrefix(lines.Text(), "pass ") {
+			running = containersOf(t, folder)
+			image := exec.Command("docker", "inspect", "--format", "{{.Image}}", running[0])
+			if id, err := image.Output(); err != nil {
+				t.Errorf("%v: %v", image, err)
+			} else {
+				t.Cleanup(func() { _ = exec.Command("docker", "image", "rm", strings.TrimSpace(string(id))).Run() }) // it is empty
+			}
+			if err := cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	_ = cmd.Wait()
+	if len(running) == 0 { // the driver was met in one
+		t.Fatal("no containers were running")
+	}
+	wait := exec.CommandContext(t.Context(), "docker", append([]string{"wait"}, running...)...)
+	_ = wait.Run() // it fails for those that are gone
+	for left := running; len(left) > 0 && t.Context().Err() == nil; {
+		left = containersOf(t, folder) // the engine is about to remove them
+	}
+}
+
+// containersOf lists the containers that see a folder below another one.
+func containersOf(t *testing.T, folder string) []string {
+	t.Helper()
+	seen, err := filepath.Glob(filepath.Join(folder, "fakeentra-*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, s := range seen {
+		out, err := exec.Command("docker", "ps", "--all", "--quiet", "--filter", "volume="+s).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, strings.Fields(string(out))...)
+	}
+	return all
 }
 
 // members names what is in the lines of a report.

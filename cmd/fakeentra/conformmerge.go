@@ -45,7 +45,7 @@ nothing in all shards, or the reports do not belong together.`,
 				return err
 			}
 			for _, one := range merged {
-				p := newConformPrinter(cmd.OutOrStdout(), one.Command, false)
+				p := newConformPrinter(cmd.OutOrStdout(), wired{}, one.Command, false)
 				p.driver(one)
 				p.end(one)
 			}

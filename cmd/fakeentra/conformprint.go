@@ -17,15 +17,16 @@ import (
 type conformPrinter struct {
 	w       io.Writer
 	colors  bool
-	command string // the driver's, for a shell
+	command string // the driver's, for a shell, behind the flags that lead to it
 	again   string // the command that runs a check again; empty for conform run
 	verbose bool
 
 	expectations string // how many there are, and where; empty if there are none
 }
 
-func newConformPrinter(w io.Writer, args []string, verbose bool) *conformPrinter {
-	return &conformPrinter{w: w, colors: colorful(w), command: quoted(args), verbose: verbose}
+func newConformPrinter(w io.Writer, led wired, args []string, verbose bool) *conformPrinter {
+	command := led.arguments(args)
+	return &conformPrinter{w: w, colors: colorful(w), command: command, verbose: verbose}
 }
 
 // colorful reports whether w is a terminal, and colors are wanted
@@ -169,7 +170,7 @@ func (p *conformPrinter) expand(r suite.Result) {
 	if again == "" {
 		again = "fakeentra conform run --only " + r.ID
 	}
-	p.member("", "Alone", again+" -- "+p.command)
+	p.member("", "Alone", again+" "+p.command)
 	p.printf("\n")
 }
 

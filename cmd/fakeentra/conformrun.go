@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -42,11 +43,14 @@ type conformer struct {
 }
 
 // A wired is what commands are told about how the driver is led to the suite.
-type wired struct{ wiring string }
+type wired struct{ wiring, image, engine string }
 
 func (w *wired) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&w.wiring, "wiring", suite.Auto, "`WAY` of leading the driver to the suite: "+strings.Join(suite.CommandWirings(), ", "))
+	cmd.Flags().StringVar(&w.image, "image", "", "run the driver in containers of `IMAGE`, as --wiring docker does in containers with this machine's files")
+	cmd.Flags().StringVar(&w.engine, "engine", "docker", "`PROGRAM` that starts containers: docker or podman")
 	complete(cmd, "wiring", suite.CommandWirings, cobra.ShellCompDirectiveNoFileComp)
+	complete(cmd, "engine", func() []string { return []string{"docker", "podman"} }, cobra.ShellCompDirectiveDefault)
 }
 
 // check refuses what is no wiring.
@@ -54,12 +58,48 @@ func (w *wired) check() error {
 	if !slices.Contains(suite.CommandWirings(), w.wiring) {
 		return usage("fakeentra conform run --help tells what they are", "--wiring is %q; expected one of %s", w.wiring, strings.Join(suite.CommandWirings(), ", "))
 	}
+	if w.image == "" {
+		return nil
+	}
+	if w.wiring != suite.Auto && w.wiring != suite.Docker {
+		return usage("leave one of them out", "--image is for --wiring docker, but --wiring is %s", w.wiring)
+	}
+	w.wiring = suite.Docker
 	return nil
 }
 
-// driverArguments refuses a command line without a driver.
+// arguments is what leads to a driver, for a shell.
+func (w *wired) arguments(args []string) string {
+	var flags []string
+	switch {
+	case w.image != "":
+		flags = append(flags, "--image", w.image)
+	case w.wiring == suite.Docker:
+		flags = append(flags, "--wiring", w.wiring)
+	}
+	if w.wiring == suite.Docker && w.engine != "docker" {
+		flags = append(flags, "--engine", w.engine)
+	}
+	if len(args) > 0 {
+		flags = append(append(flags, "--"), args...)
+	}
+	return quoted(flags)
+}
+
+// command returns a driver with its wiring.
+func (w *wired) command(args []string) (suite.Command, error) {
+	c := suite.Command{Args: args, Wiring: w.wiring, Image: w.image, Engine: w.engine}
+	if w.image != "" { // the driver is in there
+		return c, nil
+	}
+	var err error
+	c.Path, err = findDriver(args[0])
+	return c, err
+}
+
+// driverArguments refuses a command line without a driver. An image may have one.
 func driverArguments(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
+	if image := cmd.Flags().Lookup("image"); len(args) == 0 && (image == nil || !image.Changed) {
 		return usage("for instance "+cmd.CommandPath()+" -- node driver.mjs", "there is no driver to run")
 	}
 	return nil
@@ -71,7 +111,8 @@ func conformRunCommand() *cobra.Command {
 		Use:   "run [flags] -- DRIVER [ARG]...",
 		Short: "put a client to the checks",
 		Example: `  fakeentra conform run -- node driver.mjs
-  fakeentra conform run --only 'IMDS-*' --strict --report r.json -- ./driver`,
+  fakeentra conform run --only 'IMDS-*' --strict --report r.json -- ./driver
+  fakeentra conform run --image my-driver`,
 		Long: `Puts the client that a driver drives to the checks, and tells what it does not
 do as it should, and how to see it again.
 
@@ -80,7 +121,8 @@ is led to the cloud is the wiring:
 
   netns     as under "fakeentra run --mode netns": with the names and addresses
             of production, and no network besides; every check
-  docker    in a container, likewise (not available yet)
+  docker    likewise in a container, of --image or with this machine's files,
+            where Docker Engine or Podman runs here; every check
   explicit  by URLs in its configuration (not available yet)
   attach    likewise, started by hand (not available yet)
   auto      netns if this machine permits it, or else explicit
@@ -89,7 +131,8 @@ Checks that a wiring cannot have are skipped, and the report says which.
 
 The driver's home and its folder for temporary files are empty. It inherits the
 environment, but for what leads Azure clients elsewhere and all that begins with
-AZURE_ or XDG_.
+AZURE_ or XDG_. With --image it has that of the image, whose entry point goes
+before it, and whose command it is if there is none.
 
 A MUST that is not met fails the run; a SHOULD is a warning, unless --strict;
 a MAY is for information. What could not be provoked is inconclusive, which
@@ -143,7 +186,7 @@ func (c *conformer) run(cmd *cobra.Command, args []string) error {
 	}
 	ctx, stop := untilSignal(cmd.Context())
 	defer stop()
-	p := newConformPrinter(cmd.OutOrStdout(), args, c.verbose)
+	p := newConformPrinter(cmd.OutOrStdout(), c.wired, args, c.verbose)
 	o := c.options(p, checks)
 	if known != nil {
 		o.Expected = known
@@ -239,11 +282,12 @@ func (c *conformer) prepare(args []string) ([]*suite.Check, suite.Target, error)
 			return nil, suite.Target{}, err
 		}
 	}
-	path, err := findDriver(args[0])
+	command, err := c.command(args)
 	if err != nil {
 		return nil, suite.Target{}, err
 	}
-	return checks, suite.Process(suite.Command{Path: path, Args: args, Wiring: c.wiring, MaxMemory: memory, Scale: c.scale}), nil
+	command.MaxMemory, command.Scale = memory, c.scale
+	return checks, suite.Process(command), nil
 }
 
 // findDriver returns the path of a driver.
@@ -267,6 +311,8 @@ func notRun(ctx context.Context, err error) error {
 		return failed("", "the run was interrupted before any check had its verdict")
 	case suite.IsUnavailable(err):
 		f.code = exitUnavailable
+	case errors.Is(err, exec.ErrNotFound): // in an image
+		f.code = exitUsage
 	case errors.As(err, &broken):
 		f.code = exitBroken
 	}

@@ -45,15 +45,16 @@ func smoke(cmd *cobra.Command, args []string, w wired, scale float64) error {
 	if err := w.check(); err != nil {
 		return err
 	}
-	path, err := findDriver(args[0])
+	command, err := w.command(args)
 	if err != nil {
 		return err
 	}
+	command.Scale, command.Inspect = scale, inspect
 	ctx, stop := untilSignal(cmd.Context())
 	defer stop()
-	p := newConformPrinter(cmd.OutOrStdout(), args, false)
+	p := newConformPrinter(cmd.OutOrStdout(), w, args, false)
 	p.again = "fakeentra conform smoke"
-	report, err := suite.Run(ctx, suite.Process(suite.Command{Path: path, Args: args, Wiring: w.wiring, Scale: scale, Inspect: inspect}), suite.Options{
+	report, err := suite.Run(ctx, suite.Process(command), suite.Options{
 		Checks: suite.Smoke(), Jobs: 1, Scale: scale,
 		Met: func(r *suite.Report) {
 			p.driver(r)
@@ -73,6 +74,6 @@ func smoke(cmd *cobra.Command, args []string, w wired, scale float64) error {
 	if len(report.Unexpected()) > 0 {
 		return exitStatus(exitFailure)
 	}
-	_, err = fmt.Fprintln(cmd.OutOrStdout(), "the driver works; next: fakeentra conform run -- "+quoted(args))
+	_, err = fmt.Fprintln(cmd.OutOrStdout(), "the driver works; next: fakeentra conform run "+p.command)
 	return err
 }

@@ -12,63 +12,73 @@ import (
 	"github.com/fakeentra/fakeentra/conformance/suite"
 )
 
+// A misbehaviour is what becomes of the victim of a hostile driver.
+type misbehaviour struct {
+	want suite.Verdict
+	why  string
+}
+
+var misbehaviours = map[string]misbehaviour{
+	"crash at open":    {suite.Error, `the driver ended with exit code 3 before it answered open, with the last words "the last words"`},
+	"crash at token":   {suite.Error, `the driver ended with exit code 3 before it answered token, with the last words "the last words"`},
+	"unsupported":      {suite.Error, `the driver ended with exit code 77 before it answered token`},
+	"killed":           {suite.Error, `the driver was killed by a signal (killed) before it answered token`},
+	"hang":             {suite.Timeout, `the driver did not answer token within 3s`},
+	"deaf":             {suite.Error, `the driver went on after stop, the end of its input and SIGTERM, and had to be killed`},
+	"no end of line":   {suite.Error, `the driver wrote a line of more than 1048576 bytes to standard output; every answer is one line`},
+	"no end of lines":  {suite.Error, `the driver wrote "working on it" to standard output, which is no JSON; nothing but answers belongs there, and logs to standard error`},
+	"noise":            {suite.Pass, ``},
+	"rubbish":          {suite.Error, `the driver wrote "ready" to standard output, which is no JSON; nothing but answers belongs there, and logs to standard error`},
+	"log":              {suite.Error, `the driver's answer "{\"level\":\"info\",\"msg\":\"ready\"}" has 0 of the members ok, error and skip; expected one of them`},
+	"two members":      {suite.Error, `has 2 of the members ok, error and skip; expected one of them`},
+	"twice":            {suite.Error, `the driver answered the request 2 twice; every request has one answer`},
+	"unasked":          {suite.Error, `unasked`},
+	"another id":       {suite.Error, `the driver answered the request "\"another\"" when it was asked token, which is the request 2; every answer has the id of its request`},
+	"another session":  {suite.Fail, `got an error: "there is no open session \"another\""`},
+	"too few results":  {suite.Error, `the driver answered token with 0 results instead of 1`},
+	"memory":           {suite.Error, `the driver was killed because it took too much memory before it answered token`},
+	"child":            {suite.Error, `the driver ended, but left programs running, which had to be killed: `},
+	"a wrong member":   {suite.Error, `line 2 that the driver wrote, its answer to token, is not as its schema has it: at "/ok/results/0": there is no member "expiresOn"`},
+	"nothing the like": {suite.Pass, ``},
+}
+
 func TestADriverThatMisbehavesFailsItsCheckAlone(t *testing.T) {
 	t.Parallel()
-	for mode, c := range map[string]struct {
-		want suite.Verdict
-		why  string
-	}{
-		"crash at open":    {suite.Error, `the driver ended with exit code 3 before it answered open, with the last words "the last words"`},
-		"crash at token":   {suite.Error, `the driver ended with exit code 3 before it answered token, with the last words "the last words"`},
-		"unsupported":      {suite.Error, `the driver ended with exit code 77 before it answered token`},
-		"killed":           {suite.Error, `the driver was killed by a signal (killed) before it answered token`},
-		"hang":             {suite.Timeout, `the driver did not answer token within 3s`},
-		"deaf":             {suite.Error, `the driver went on after stop, the end of its input and SIGTERM, and had to be killed`},
-		"no end of line":   {suite.Error, `the driver wrote a line of more than 1048576 bytes to standard output; every answer is one line`},
-		"no end of lines":  {suite.Error, `the driver wrote "working on it" to standard output, which is no JSON; nothing but answers belongs there, and logs to standard error`},
-		"noise":            {suite.Pass, ``},
-		"rubbish":          {suite.Error, `the driver wrote "ready" to standard output, which is no JSON; nothing but answers belongs there, and logs to standard error`},
-		"log":              {suite.Error, `the driver's answer "{\"level\":\"info\",\"msg\":\"ready\"}" has 0 of the members ok, error and skip; expected one of them`},
-		"two members":      {suite.Error, `has 2 of the members ok, error and skip; expected one of them`},
-		"twice":            {suite.Error, `the driver answered the request 2 twice; every request has one answer`},
-		"unasked":          {suite.Error, `unasked`},
-		"another id":       {suite.Error, `the driver answered the request "\"another\"" when it was asked token, which is the request 2; every answer has the id of its request`},
-		"another session":  {suite.Fail, `got an error: "there is no open session \"another\""`},
-		"too few results":  {suite.Error, `the driver answered token with 0 results instead of 1`},
-		"memory":           {suite.Error, `the driver was killed because it took too much memory before it answered token`},
-		"child":            {suite.Error, `the driver ended, but left programs running, which had to be killed: `},
-		"a wrong member":   {suite.Error, `line 2 that the driver wrote, its answer to token, is not as its schema has it: at "/ok/results/0": there is no member "expiresOn"`},
-		"nothing the like": {suite.Pass, ``},
-	} {
+	for mode, c := range misbehaviours {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
-			cmd := program(asHostile, mode)
-			cmd.MaxMemory = 400 << 20
-			cmd.Inspect = func(op driver.Op, _, answer []byte) error {
-				if answer == nil {
-					return nil
-				}
-				return schema.Answer(op, answer)
-			}
-			if mode == "too few results" || mode == "two members" {
-				cmd.Inspect = nil
-			}
-			o := suite.Options{Checks: selected(t, suite.Selection{IDs: []string{victim, "IMDS-02"}}), Jobs: 1, Scale: 4}
-			if mode == "hang" {
-				o.Scale = 0.2
-			}
-			report, err := run(t, cmd, o)
-			if err != nil {
-				t.Fatal(err)
-			}
-			want := map[string]suite.Verdict{victim: c.want, "IMDS-02": suite.Pass}
-			if diff := cmp.Diff(want, verdicts(report)); diff != "" {
-				t.Errorf("verdicts (-want +got):\n%s", diff)
-			}
-			if why := report.Results[0].Why; !strings.Contains(why, c.why) || (why == "") != (c.why == "") {
-				t.Errorf("why: %s\nwant %s", why, c.why)
-			}
+			misbehave(t, program(asHostile, mode), mode, c)
 		})
+	}
+}
+
+// misbehave runs a hostile driver.
+func misbehave(t *testing.T, cmd suite.Command, mode string, c misbehaviour) {
+	t.Helper()
+	cmd.MaxMemory = 400 << 20
+	cmd.Inspect = func(op driver.Op, _, answer []byte) error {
+		if answer == nil {
+			return nil
+		}
+		return schema.Answer(op, answer)
+	}
+	if mode == "too few results" || mode == "two members" {
+		cmd.Inspect = nil
+	}
+	o := suite.Options{Checks: selected(t, suite.Selection{IDs: []string{victim, "IMDS-02"}}), Jobs: 1, Scale: 4}
+	if mode == "hang" {
+		o.Scale = 0.2
+	}
+	report, err := run(t, cmd, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]suite.Verdict{victim: c.want, "IMDS-02": suite.Pass}
+	if diff := cmp.Diff(want, verdicts(report)); diff != "" {
+		t.Errorf("verdicts (-want +got):\n%s", diff)
+	}
+	if why := report.Results[0].Why; !strings.Contains(why, c.why) || (why == "") != (c.why == "") {
+		t.Errorf("why: %s\nwant %s", why, c.why)
 	}
 }
 

@@ -47,6 +47,10 @@ type Command struct {
 	Args []string // including the name that the program is called by
 	// Wiring is one of [CommandWirings]; [Netns] if empty.
 	Wiring string
+	// Image is that of the containers of [Docker], whose entry point goes before
+	// Args; this machine's own files are in there if it is empty. Engine is the
+	// program that starts them, with the command line of docker, which it is if empty.
+	Image, Engine string
 	// MaxMemory is how many bytes of memory the driver may have; 0 means any
 	// number.
 	MaxMemory int64

@@ -40,7 +40,7 @@ func Process(c Command) Target {
 		return Target{&stage.Auto{Targets: []stage.Target{c.process(stage.Netns{}), c.process(stage.Missing(Explicit))}}}
 	}
 	wirings := map[string]stage.Wiring{
-		Netns: stage.Netns{}, Docker: stage.Missing(Docker), Explicit: stage.Missing(Explicit), Attach: stage.Missing(Attach),
+		Netns: stage.Netns{}, Docker: &stage.Docker{Engine: c.Engine, Image: c.Image}, Explicit: stage.Missing(Explicit), Attach: stage.Missing(Attach),
 	}
 	return Target{c.process(wirings[c.wiring()])}
 }

@@ -58,7 +58,7 @@ func (p *Process) wired() Wiring {
 func (p *Process) Once() bool { return p.once }
 
 // Enter implements [Target].
-func (p *Process) Enter(_ context.Context, l *lab.Lab, place Place) (Stage, error) {
+func (p *Process) Enter(ctx context.Context, l *lab.Lab, place Place) (Stage, error) {
 	if len(place.IPv6) > 0 && !hasIPv6() {
 		return nil, ErrNoIPv6
 	}
@@ -70,7 +70,7 @@ func (p *Process) Enter(_ context.Context, l *lab.Lab, place Place) (Stage, erro
 		s.front.Show(l)
 		return &visit{session: s}, nil
 	}
-	s, err := p.session(l, place)
+	s, err := p.session(ctx, l, place)
 	if err != nil {
 		return nil, err
 	}
@@ -116,6 +116,9 @@ func (p *Process) Close() error {
 		errs = append(errs, s.end())
 	}
 	p.idle = nil
+	if w, ok := p.wired().(preparer); ok {
+		errs = append(errs, w.close())
+	}
 	return errors.Join(errs...)
 }
 

@@ -47,6 +47,11 @@ func (c meetings) within(d time.Duration) (meeting, bool) {
 // Hello implements [Target]. It finds out in which of two ways the driver wants to
 // be talked to: in a session, or by a process for each request.
 func (p *Process) Hello(ctx context.Context, r driver.Request) (driver.Hello, error) {
+	if w, ok := p.wired().(preparer); ok {
+		if err := w.prepare(ctx, p); err != nil {
+			return driver.Hello{}, fmt.Errorf("%w: %w", errNotStarted, err)
+		}
+	}
 	limited, cancel := context.WithTimeout(ctx, p.scaled(helloLimit))
 	defer cancel()
 	m, once := p.meet(limited, r)
@@ -90,7 +95,7 @@ func (p *Process) meet(ctx context.Context, r driver.Request) (meeting, bool) {
 
 // helloInSession says hello twice: a driver that answers only once is no session.
 func (p *Process) helloInSession(ctx context.Context, r driver.Request) (driver.Hello, error) {
-	s, err := p.session(nil, Place{})
+	s, err := p.session(ctx, nil, Place{})
 	if err != nil {
 		return driver.Hello{}, err
 	}

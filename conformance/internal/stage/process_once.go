@@ -111,7 +111,7 @@ func (p *Process) helloOnce(ctx context.Context, r driver.Request) (driver.Hello
 
 // shoot calls the driver for one request. The process has ended.
 func (p *Process) shoot(ctx context.Context, l *lab.Lab, place Place, request driver.Request) (driver.Answer, *process, error) {
-	r, err := p.start(l, place, append(p.Args[:len(p.Args):len(p.Args)], onceWord), func(w Way) []string {
+	r, err := p.start(ctx, l, place, append(p.Args[:len(p.Args):len(p.Args)], onceWord), func(w Way) []string {
 		if request.Config != nil {
 			w.Complete(request.Config)
 		}

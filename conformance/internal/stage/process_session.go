@@ -29,9 +29,9 @@ type session struct {
 	start  *beginning
 }
 
-func (p *Process) session(l *lab.Lab, place Place) (*session, error) {
+func (p *Process) session(ctx context.Context, l *lab.Lab, place Place) (*session, error) {
 	b := p.gate.enter()
-	r, err := p.start(l, place, p.Args, nil)
+	r, err := p.start(ctx, l, place, p.Args, nil)
 	if err != nil {
 		b.end()
 		return nil, err

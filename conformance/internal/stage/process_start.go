@@ -48,7 +48,7 @@ const caFile = "/etc/ssl/certs/fakeentra.pem"
 
 // start starts the driver in a lab, which may be nil. environ returns more variables
 // of the driver; it may be nil.
-func (p *Process) start(l *lab.Lab, place Place, args []string, environ func(Way) []string) (_ *process, err error) {
+func (p *Process) start(ctx context.Context, l *lab.Lab, place Place, args []string, environ func(Way) []string) (_ *process, err error) {
 	front, err := lab.NewFront()
 	if err != nil {
 		return nil, err
@@ -103,6 +103,9 @@ func (p *Process) start(l *lab.Lab, place Place, args []string, environ func(Way
 		Environ: func(ca, bundle string) []string {
 			return fakeentra.Doors{}.Environ(fakeentra.Certificates{CA: ca, Bundle: bundle})
 		},
+	}
+	if way, ok := r.way.(entered); ok && err == nil {
+		err = way.enter(ctx, w)
 	}
 	if err == nil {
 		err = r.launch(w, c)

@@ -33,6 +33,20 @@ type Way interface {
 	Run(context.Context, sandbox.World, sandbox.Command) (sandbox.Result, error)
 }
 
+// A preparer is a [Wiring] with something to do before the first process of a driver
+// and after the last one.
+type preparer interface {
+	// prepare may change what is executed, in which environment, and where files are.
+	prepare(context.Context, *Process) error
+	close() error
+}
+
+// An entered is a [Way] that takes time to be made for a world, which is none of the
+// driver's.
+type entered interface {
+	enter(context.Context, sandbox.World) error
+}
+
 // Netns is the wiring in which a driver has a network and a file system of its own,
 // with the names and addresses of production; see [sandbox.Netns].
 type Netns struct{}

@@ -1,0 +1,80 @@
+package clients_test
+
+import (
+	"flag"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/fakeentra/fakeentra/conformance/suite"
+	"github.com/fakeentra/fakeentra/internal/toolchain"
+)
+
+var wirings = flag.Bool("wirings", false, "compare the wirings by all checks that take no two minutes, and for every driver")
+
+// TestContainersJudgeAsNetnsDoes puts SDKs to the suite in both wirings, which cover
+// the same. Without -wirings it is one SDK, and a few checks.
+func TestContainersJudgeAsNetnsDoes(t *testing.T) {
+	toolchain.DockerEngine().In(t)
+	selection := suite.Selection{IDs: []string{"IMDS-01", "AST-01", "NET-01", "SRC-17", "SEC-05"}}
+	if *wirings {
+		selection = suite.Selection{Costs: []suite.Cost{suite.Fast, suite.Timed}}
+	}
+	checks, err := suite.Select(selection)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range drivers {
+		if *wirings || d.name == "azure-identity for Python" {
+			t.Run(d.name, func(t *testing.T) {
+				compare(t, checks, suite.Command{Path: installed(t, d.name, d.command[0], d.needs), Args: d.command})
+			})
+		}
+	}
+	for _, name := range []string{"reference", "go-azidentity", "go-msal"} {
+		if *wirings {
+			t.Run(name, func(t *testing.T) {
+				path := filepath.Join(t.TempDir(), name)
+				if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "./"+name).CombinedOutput(); err != nil {
+					t.Fatalf("go build: %v\n%s", err, out)
+				}
+				compare(t, checks, suite.Command{Path: path, Args: []string{path}})
+			})
+		}
+	}
+}
+
+// compare runs checks in both wirings.
+func compare(t *testing.T, checks []*suite.Check, c suite.Command) {
+	t.Helper()
+	c.Scale = 4
+	run := func(wiring string) *suite.Report {
+		c.Wiring = wiring
+		report, err := suite.Run(t.Context(), suite.Process(c), suite.Options{Checks: checks, Jobs: 4, Scale: 4})
+		if wiring == suite.Netns && suite.IsUnavailable(err) {
+			toolchain.Without(t, "namespaces", "fakeentra doctor says what forbids them ("+err.Error()+")")
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", wiring, err)
+		}
+		return report
+	}
+	netns, docker := run(suite.Netns), run(suite.Docker)
+	if len(netns.Results) != len(checks) || len(docker.Results) != len(checks) || docker.Wiring != suite.Docker {
+		t.Fatalf("%d checks have %d verdicts in %s, and %d in %s", len(checks), len(netns.Results), netns.Wiring, len(docker.Results), docker.Wiring)
+	}
+	met := 0
+	for i, there := range netns.Results {
+		here := docker.Results[i]
+		if there.Verdict != here.Verdict {
+			t.Errorf("%s: %s in netns (%s), %s in docker (%s)", there.ID, there.Verdict, there.Why, here.Verdict, here.Why)
+		}
+		if here.Verdict == suite.Pass {
+			met++
+		}
+	}
+	if met < len(checks)/2 {
+		t.Errorf("only %d of %d checks are met", met, len(checks))
+	}
+	t.Logf("%d checks: %v in netns, %v in docker", len(checks), netns.Took, docker.Took)
+}
