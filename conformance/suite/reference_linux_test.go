@@ -42,7 +42,7 @@ func TestTheReferenceClientPassesInAProcessOfItsOwn(t *testing.T) {
 }
 
 // handful are checks of which each asks a client for one token.
-var handful = []string{"IMDS-01", "IMDS-10", "AST-01", "AST-13", "NET-01", "SEC-04"}
+var handful = []string{"IMDS-01", "IMDS-10", "IMDS-11", "AST-01", "AST-13", "NET-01", "SEC-04"}
 
 func TestBugsAreSeenInAProcessOfItsOwn(t *testing.T) {
 	t.Parallel()

@@ -161,7 +161,7 @@ func (o *occupant) fork(s *start, files []*os.File) (*child, *forked, error) {
 	if path == "" {
 		return nil, nil, nil
 	}
-	w := World{Metadata: s.Metadata}
+	w := World{Metadata: s.Metadata, MetadataTLS: s.TLS}
 	if s.IPv6 {
 		w.IPv6 = []string{""}
 	}

@@ -28,6 +28,7 @@ type start struct {
 	Args, Env []string
 	MaxMemory int64
 	Metadata  bool
+	TLS       bool // with MetadataTLS
 	IPv6      bool
 	Endpoints []int // ports
 }

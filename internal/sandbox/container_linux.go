@@ -125,7 +125,7 @@ func (r *Room) Run(ctx context.Context, w World, c Command) (Result, error) {
 	} else {
 		env = append(env, javaOptions(c.Trusted.javaFolder(), env, cacertsFile)...)
 	}
-	order := errand{Start: &start{Path: c.Path, Args: c.Args, Env: unambiguous(env), MaxMemory: c.MaxMemory, Metadata: w.Metadata, IPv6: len(w.IPv6) > 0}}
+	order := errand{Start: &start{Path: c.Path, Args: c.Args, Env: unambiguous(env), MaxMemory: c.MaxMemory, Metadata: w.Metadata, TLS: w.MetadataTLS, IPv6: len(w.IPv6) > 0}}
 	for _, e := range w.Endpoints {
 		order.Start.Endpoints = append(order.Start.Endpoints, e.Port)
 	}

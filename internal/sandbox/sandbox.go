@@ -33,6 +33,9 @@ type World struct {
 	// Metadata says whether 169.254.169.254 answers. Where it does not, as on a
 	// laptop, connections to it fail at once.
 	Metadata bool
+	// MetadataTLS opens port 443 of that address, too, where nobody listens in
+	// Azure, to see who tries. [Notify] does not know it.
+	MetadataTLS bool
 	// IPv6 are names, of those that it knows, which have an address of IPv6 in
 	// place of the one of IPv4. Only [Netns] knows it.
 	IPv6 []string

@@ -33,6 +33,9 @@ func doorsOf(w World, c Command) []door {
 	if w.Metadata {
 		all = append(all, stream(metadataAddress, portHTTP))
 	}
+	if w.MetadataTLS {
+		all = append(all, stream(metadataAddress, portHTTPS))
+	}
 	if len(w.IPv6) > 0 {
 		all = append(all, stream(worldAddress6, portHTTPS), stream(worldAddress6, portHTTP))
 	}
@@ -134,6 +137,9 @@ func (s *sockets) adopt(files []*os.File, w World, c Command) (err error) {
 	s.relayed = take(len(c.relays()))
 	if w.Metadata {
 		s.http = join(s.http, take(1)[0])
+	}
+	if w.MetadataTLS {
+		s.https = join(s.https, take(1)[0])
 	}
 	if len(w.IPv6) > 0 {
 		pair := take(2)

@@ -61,7 +61,7 @@ func (p *Process) start(ctx context.Context, l *lab.Lab, place Place, args []str
 		return nil, fmt.Errorf("%w: there is no place for its files: %w; set TMPDIR to a folder that can be written", errNotStarted, err)
 	}
 	w := sandbox.World{
-		Knows: front.Knows, IPv6: place.IPv6, CA: front.CA(), Metadata: true,
+		Knows: front.Knows, IPv6: place.IPv6, CA: front.CA(), Metadata: true, MetadataTLS: true,
 		Serve: func(ctx context.Context, https, http net.Listener) error {
 			var group sync.WaitGroup
 			defer group.Wait()
