@@ -101,8 +101,9 @@ a file in TOML beside the driver, ` + expect.FileName + `, such as
 
 An expectation may be narrowed: to one condition (assert), to one of the cases
 (case), to one verdict (outcome), to clients of some kind (when, a table of
-wiring, version and "dependency:NAME"), and until a date (until). An issue is a
-URL for people.
+wiring, version and "dependency:NAME"), and until a date (until). One that a
+client meets by chance (sometimes = true) may be met. An issue is a URL for
+people.
 
 What is expected has to happen: an expectation without a reason, of a check that
 there is not, that has expired, or that came to nothing fails the run, as does a

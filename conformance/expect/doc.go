@@ -16,6 +16,10 @@
 //	until   = 2027-06-30
 //	when    = { "dependency:sdk-core" = "<2", wiring = "netns" }
 //
+// With sometimes = true it may also be met, by chance: a client that waits for a time
+// which it draws may wait long enough. That is for what chance decides, and not for
+// what nobody has looked into.
+//
 // Only check and reason are required. Without an outcome, the requirement is
 // expected not to be met, whatever its level. The operators of versions are <, <=,
 // >, >=, = and !=, with commas between them. Of a dependency's version, and that of

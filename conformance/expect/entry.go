@@ -16,14 +16,17 @@ import (
 
 // An entry is one expectation.
 type entry struct {
-	Check   string            `toml:"check"`
-	Assert  string            `toml:"assert"`
-	Case    string            `toml:"case"`
-	Outcome suite.Verdict     `toml:"outcome"`
-	Reason  string            `toml:"reason"`
-	Issue   string            `toml:"issue"`
-	Until   *toml.LocalDate   `toml:"until"`
-	When    map[string]string `toml:"when"`
+	Check   string        `toml:"check"`
+	Assert  string        `toml:"assert"`
+	Case    string        `toml:"case"`
+	Outcome suite.Verdict `toml:"outcome"`
+	Reason  string        `toml:"reason"`
+	Issue   string        `toml:"issue"`
+	// Sometimes says that it is met by chance, such as where a client waits for a
+	// time that it draws.
+	Sometimes bool              `toml:"sometimes"`
+	Until     *toml.LocalDate   `toml:"until"`
+	When      map[string]string `toml:"when"`
 
 	where    string
 	checks   []*suite.Check // that it is about

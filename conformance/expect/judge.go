@@ -90,7 +90,9 @@ func (s *Set) Judge(r *suite.Result) {
 			e.used = true
 		case e.met(r):
 			e.used = true
-			needless = e
+			if !e.Sometimes {
+				needless = e
+			}
 		default:
 			e.idle = fmt.Sprintf("it expects %s to be %s, but %s", r.ID, e.expected(), e.instead(r))
 		}

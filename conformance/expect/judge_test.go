@@ -39,6 +39,8 @@ func TestVerdictsUnderExpectations(t *testing.T) {
 		"by a pattern":                         {"[[expect]]\ncheck = \"IMDS-1*\"\nreason = \"x\"", suite.Warn, failed, suite.XFail, nil},
 		"another check":                        {"[[expect]]\ncheck = \"IMDS-02\"\nreason = \"x\"", suite.Warn, failed, suite.Warn, nil},
 		"it passes, unexpectedly":              {head, suite.Pass, passed, suite.XPass, nil},
+		"it passes, as it does by chance":      {head + "sometimes = true", suite.Pass, passed, suite.Pass, nil},
+		"it fails, as it does by chance":       {head + "sometimes = true", suite.Warn, failed, suite.XFail, nil},
 		"the condition that is known":          {head + "assert = \"IMDS-10.trap\"", suite.Warn, failed, suite.XFail, nil},
 		"another condition, too":               {head + "assert = \"IMDS-10.trap\"", suite.Warn, []suite.CaseResult{in(first, suite.Warn, unmet("trap"), unmet("outcome"))}, suite.Warn, nil},
 		"another condition, which is met":      {head + "assert = \"IMDS-10.outcome\"\n" + head + "assert = \"IMDS-10.trap\"", suite.Warn, failed, suite.XPass, nil},
@@ -110,5 +112,17 @@ func TestWhatIsNotExpectedIsTold(t *testing.T) {
 	set.Judge(&r)
 	if r.Verdict != suite.Error || r.Why != "the driver crashed" || r.Cases[0].Verdict != suite.XFail || r.Cases[1].Verdict != suite.Error {
 		t.Errorf("%s: %s, cases %s and %s", r.Verdict, r.Why, r.Cases[0].Verdict, r.Cases[1].Verdict)
+	}
+}
+
+func TestWhatASetIsAbout(t *testing.T) {
+	set := &expect.Set{}
+	if err := set.Add("here", "IMDS-1*", "x"); err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range map[string]bool{"IMDS-10": true, "IMDS-02": false} {
+		if set.About(id) != want {
+			t.Errorf("it is about %s: %v", id, !want)
+		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,6 +34,15 @@ type Set struct {
 
 // Len returns how many expectations there are.
 func (s *Set) Len() int { return len(s.entries) }
+
+// About reports whether something is expected of a check, of whatever version of the
+// client and in whatever wiring.
+func (s *Set) About(id string) bool {
+	return slices.ContainsFunc(s.entries, func(e *entry) bool {
+		ok, _ := path.Match(e.Check, id) // it was tried before
+		return ok
+	})
+}
 
 // Add adds the expectation that a check is not met. where is how messages name the
 // place that has it.
@@ -105,7 +116,7 @@ func located(name string, err error) error {
 	}
 	if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok {
 		for _, e := range strict.Errors {
-			add(&e, fmt.Sprintf("there is no key %q here; expected suite and tables [[expect]] of check, assert, case, outcome, reason, issue, until and when", strings.Join(e.Key(), ".")))
+			add(&e, fmt.Sprintf("there is no key %q here; expected suite and tables [[expect]] of check, assert, case, outcome, reason, issue, sometimes, until and when", strings.Join(e.Key(), ".")))
 		}
 		return wrong
 	}

@@ -84,7 +84,7 @@ func TestMistakesAreNamedWithFileAndLine(t *testing.T) {
 	}{
 		"not TOML": {"suite = 1.0.0\n", []string{`xfail.toml:1: `}},
 		"a key that there is not": {"[[expect]]\ncheck = \"IMDS-10\"\nreason = \"x\"\nchek = \"x\"\n",
-			[]string{`xfail.toml:4: there is no key "expect.chek" here; expected suite and tables [[expect]] of check, assert, case, outcome, reason, issue, until and when`}},
+			[]string{`xfail.toml:4: there is no key "expect.chek" here; expected suite and tables [[expect]] of check, assert, case, outcome, reason, issue, sometimes, until and when`}},
 		"an older catalogue": {`suite = ">=99"`, []string{`xfail.toml: it is for the suite >=99, and this one is 1.0; take another version of fakeentra, or change the line`}},
 		"no version":         {`suite = "new"`, []string{`xfail.toml: suite is "new"; expected versions of the suite, such as ">=1.0"`}},
 		"no check":           {"\n[[expect]]\nreason = \"x\"", []string{"xfail.toml:2: it does not say which check it is about; give it a check, such as IMDS-10"}},
