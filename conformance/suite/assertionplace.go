@@ -80,7 +80,7 @@ func assertionPlaceChecks() []*Check {
 }
 
 // redirected is what was seen of redirects of the token endpoint.
-var redirected = []string{"azidentity 1.15.0: not met (observed)", "MSAL Go 1.10.1: not met (observed)", "MSAL Node 7.2.1: not met (observed)", "MSAL for Python 1.39.0: not met (observed)"}
+var redirected = []string{"azidentity 1.15.0: not met (observed)", "MSAL Go 1.10.1: not met (observed)", "MSAL Node 7.2.1: not met (observed)", "MSAL for Python 1.39.0: not met (observed)", "MSAL4J 1.26.0: not met for 301, 302 and 307 to https (observed)"}
 
 // A redirect is where the token endpoint sends a client.
 type redirect struct {

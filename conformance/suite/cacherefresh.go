@@ -205,7 +205,7 @@ func cacheRefreshChecks() []*Check {
 			Cost:        Timed,
 			Needs:       []driver.Capability{driver.IMDS},
 			Known: []string{
-				"MSAL4J 1.26.0, azure-identity 1.18.2 for Java: not met (observed)", "msal-node before 2.1.0: not met (release notes)",
+				"MSAL4J 1.26.0, azure-identity 1.18.2 for Java, azure_identity 1.0.0 for Rust: not met (observed)", "msal-node before 2.1.0: not met (release notes)",
 			},
 			Cases: []Case{
 				{Name: "as usual", Run: func(s *Session) { ahead(s, driver.TokenRequest{}) }},

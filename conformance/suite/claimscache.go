@@ -21,7 +21,7 @@ func claimsCacheChecks() []*Check {
 			Provokes:    "A token is asked for, and then another one with claims.",
 			Passes:      "the second makes a token request with the claims, and returns the token of that",
 			Needs:       []driver.Capability{driver.IMDS, driver.Claims},
-			Known: []string{"MSAL4J 1.26.0: not met, claims pass the cache where there is a refresh token alone (observed)",
+			Known: []string{"MSAL4J 1.26.0, azure-identity 1.18.2 for Java with it: not met for an application's token, which is taken from the cache before claims are looked at (observed)",
 				"MSAL Node before 2.8.0: not met (its changelog)"},
 			Cases: []Case{{Run: func(s *Session) {
 				got, posts, _ := s.withClaims()

@@ -69,7 +69,7 @@ func originChecks() []*Check {
 			Passes:   "nobody is asked for a token for that domain, and no request reaches it",
 			Names:    true, Needs: usesBlobs,
 			Known: []string{
-				"azblob 1.8.3: not met (observed)", "@azure/storage-blob 12.32.0: not met (observed)", "azure-storage-blob for Python 12.31.1: not met (observed)",
+				"azblob 1.8.3: not met (observed)", "@azure/storage-blob 12.32.0: not met (observed)", "azure-storage-blob for Python 12.31.1: not met (observed)", "azure-storage-blob for Java: not met (observed)",
 			},
 			Cases: []Case{
 				{Name: "another domain", Run: misledAudience("https://" + lab.TrapDomain)},

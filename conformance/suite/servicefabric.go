@@ -42,7 +42,7 @@ func fabricPin() *Check {
 		Names:       true,
 		Needs:       needsFabric,
 		Known: []string{
-			"@azure/msal-node 7.2.1: not met, does not pin (observed)",
+			"@azure/identity 4.13.1, @azure/msal-node 7.2.1, azure-identity 1.18.2 for Java, MSAL4J 1.26.0: not met, do not pin (observed)",
 			"MSAL for Python before 1.38.0, MSAL Go before 1.9.0: not met (observed)",
 		},
 		Cases: []Case{pinned("upper case", strings.ToUpper), pinned("lower case", strings.ToLower)},
@@ -62,7 +62,7 @@ func fabricStranger() *Check {
 		Names:    true,
 		Needs:    needsFabric,
 		Known: []string{
-			"@azure/identity 4.14.1, @azure/msal-node 7.2.1: not met (observed)", "azidentity before 1.15.0: not met (its changelog)", "MSAL for Python before 1.38.0, MSAL Go before 1.9.0: not met (observed)", "MSAL.NET before 4.62.0: not met (its changelog)",
+			"@azure/identity 4.13.1 and 4.14.1, @azure/msal-node 7.2.1, azure-identity 1.18.2 for Java, MSAL4J 1.26.0: not met (observed)", "azidentity before 1.15.0: not met (its changelog)", "MSAL for Python before 1.38.0, MSAL Go before 1.9.0: not met (observed)", "MSAL.NET before 4.62.0: not met (its changelog)",
 		},
 		Cases: []Case{inFabric("", func(s *Session) {
 			s.UnpinEndpoint()
@@ -92,7 +92,10 @@ func fabricScheme() *Check {
 		Passes:      "no request to the other host has the secret",
 		Names:       true,
 		Needs:       needsFabric,
-		Known:       []string{"azidentity before 1.15.0: not met (its changelog)"},
+		Known: []string{
+			"azidentity before 1.15.0: not met (its changelog)",
+			"@azure/msal-node 7.2.1, azure-identity 1.18.2 for Java, MSAL4J 1.26.0: not met, @azure/identity 4.13.1: not met for http (observed)",
+		},
 		Cases: append(at(fakeentra.ServiceFabric, cases...), inFabric("http", func(s *Session) {
 			s.Environ = append(s.Environ, "IDENTITY_ENDPOINT=http://"+lab.TrapDomain+"/metadata/identity/oauth2/token")
 			got := s.Token()

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"strings"
+	"time"
 
 	"github.com/fakeentra/fakeentra/conformance/driver"
 	"github.com/fakeentra/fakeentra/conformance/internal/lab"
@@ -109,8 +110,14 @@ func (p *Process) helloOnce(ctx context.Context, r driver.Request) (driver.Hello
 	return parseHello(a)
 }
 
+// onceBegins is how long a driver that answers one request begins, at most.
+const onceBegins = 2 * time.Second
+
 // shoot calls the driver for one request. The process has ended.
 func (p *Process) shoot(ctx context.Context, l *lab.Lab, place Place, request driver.Request) (driver.Answer, *process, error) {
+	b := p.gate.enter()
+	defer b.end()
+	defer time.AfterFunc(onceBegins, b.end).Stop()
 	r, err := p.start(ctx, l, place, append(p.Args[:len(p.Args):len(p.Args)], onceWord), func(w Way) []string {
 		if request.Config != nil {
 			w.Complete(request.Config)
