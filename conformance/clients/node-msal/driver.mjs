@@ -14,10 +14,12 @@ const hello = {
     issues: "https://github.com/AzureAD/microsoft-authentication-library-for-js/issues",
   },
   dependencies: packages,
+  // Not reset: the clients of a process share connections, and a request on one that
+  // the other side has just closed is not sent again.
   capabilities: [
     "imds", "appservice", "arc", "servicefabric", "cloudshell", "azureml", "tokenfile",
     "identity.client_id", "identity.object_id", "identity.resource_id", "identity.system",
-    "tenants", "claims", "verbose_log", "mi_token", "setenv", "reset", "concurrency", "correlation",
+    "tenants", "claims", "verbose_log", "mi_token", "setenv", "concurrency", "correlation",
   ],
 };
 
