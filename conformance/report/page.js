@@ -264,8 +264,10 @@ function show({ reports, checks, areas, before = [] }) {
     return el("details", { class: "case", open: alone || !["pass", "skip"].includes(k.verdict) },
       el("summary", {}, k.name || "What happened", " ", badge(k.verdict), " ", el("span", { class: "faint" }, `${many((k.exchanges || []).length, "exchange")}, ${(k.took_ms / 1000).toFixed(2)} s`)),
       k.why && !told ? el("p", {}, k.why) : null,
-      conditions.map((x) => el("div", { class: `condition${x.met ? "" : " unmet"}` }, el("code", {}, x.id), x.met ? " is met" : " is not met",
-        el("dl", {}, el("dt", {}, "Required"), el("dd", {}, x.expected), el("dt", {}, "Seen"), el("dd", {}, x.actual)))),
+      // What was seen is told of what is not met: of what is, checks may say nothing that makes sense.
+      conditions.map((x) => (x.met ? el("div", { class: "condition" }, el("code", {}, x.id), ` is met: ${x.expected}`)
+        : el("div", { class: "condition unmet" }, el("code", {}, x.id), " is not met",
+          el("dl", {}, el("dt", {}, "Required"), el("dd", {}, x.expected), el("dt", {}, "Seen"), el("dd", {}, x.actual))))),
       details.length ? diagram(k.exchanges, open) : el("p", { class: "faint" }, "Nothing was sent."),
       details, k.output ? el("details", { class: "exchange" }, el("summary", {}, "What the client wrote"), el("pre", {}, k.output)) : null);
   }

@@ -50,7 +50,7 @@ type Condition struct {
 	ID       string `json:"id"`
 	Met      bool   `json:"met"`
 	Expected string `json:"expected"`
-	Actual   string `json:"actual"`
+	Actual   string `json:"actual"` // what there was instead; it means nothing if the condition is met
 }
 
 // Worse returns the verdict that counts of two.
