@@ -92,6 +92,7 @@ type knobs struct {
 	TrustDocuments  bool // discovery documents may lead elsewhere
 	NeverAgain      bool // the token endpoint is asked once
 	InClear         bool // tokens are sent over http, too
+	NotIfTold       bool // the token endpoint is not asked again where it says when; which is right, too
 }
 
 // onWire adds a middleware next to the network.

@@ -144,18 +144,20 @@ func byV1(next http.RoundTripper) http.RoundTripper {
 
 // form changes the form of token requests before they are sent.
 func (k *knobs) form(change func(url.Values)) {
-	k.request(toToken, func(r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			return // the request fails by itself
-		}
-		form, err := url.ParseQuery(string(body))
-		if err == nil {
-			change(form)
-			body = []byte(form.Encode())
-		}
-		rewind(r, body)
-	})
+	k.request(toToken, func(r *http.Request) { changeForm(r, change) })
+}
+
+func changeForm(r *http.Request, change func(url.Values)) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // the request fails by itself
+	}
+	form, err := url.ParseQuery(string(body))
+	if err == nil {
+		change(form)
+		body = []byte(form.Encode())
+	}
+	rewind(r, body)
 }
 
 // rewind gives a request its body, as if nobody had read it.

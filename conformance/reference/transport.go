@@ -222,7 +222,7 @@ func (c *client) again(next http.RoundTripper) http.RoundTripper {
 		delay := time.Second
 		if err == nil {
 			after, known := retryAfter(resp.Header, time.Now())
-			if known && after > maxRetryAfter {
+			if known && (after > maxRetryAfter || c.NotIfTold) {
 				return resp, nil
 			}
 			delay = max(delay, after)

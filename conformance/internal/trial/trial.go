@@ -14,11 +14,16 @@ import (
 // no report.
 func Run(t *testing.T, d driver.Driver, o suite.Options) *suite.Report {
 	t.Helper()
-	temp := t.TempDir()
+	return In(t, suite.InProcess(d, t.TempDir()), o)
+}
+
+// In is Run for a target in the process of the test.
+func In(t *testing.T, target suite.Target, o suite.Options) *suite.Report {
+	t.Helper()
 	var report *suite.Report
 	synctest.Test(t, func(t *testing.T) {
 		var err error
-		report, err = suite.Run(t.Context(), suite.InProcess(d, temp), o)
+		report, err = suite.Run(t.Context(), target, o)
 		if report == nil {
 			t.Fatal(err)
 		}
