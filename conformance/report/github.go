@@ -27,7 +27,7 @@ func Annotations(w io.Writer, file string, reports ...*suite.Report) error {
 				break
 			}
 			at := property(file)
-			if result.Verdict == suite.XPass {
+			if result.Verdict == suite.XPass && result.Expected != nil {
 				at = place(result.Expected.Where)
 			}
 			if err := annotate(w, kind, at, result.ID+" "+result.Title, client(r)+": "+text); err != nil {
@@ -115,5 +115,5 @@ func Summary(w io.Writer, reports ...*suite.Report) error {
 
 // cell keeps text in one cell of a table.
 func cell(s string) string {
-	return strings.NewReplacer("|", "\\|", "\n", " ", "<", "&lt;", "`", "'").Replace(s)
+	return strings.NewReplacer("|", "\\|", "\r", " ", "\n", " ", "<", "&lt;", "`", "'").Replace(s)
 }

@@ -2,6 +2,7 @@ package report
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -97,7 +98,7 @@ func harOf(began time.Time, k suite.CaseResult, x suite.Exchange) harEntry {
 	e := harEntry{
 		Started: began.Add(time.Duration(x.At) * time.Millisecond), Time: int64(x.Took), Timings: harTimings{Wait: int64(x.Took)},
 		Request: harRequest{
-			Method: x.Method, URL: x.URL, HTTPVersion: x.Proto, Cookies: []harPair{}, Headers: pairs(x.Header), Query: []harPair{}, HeadersSize: -1, BodySize: len(x.Body),
+			Method: x.Method, URL: harURL(x.URL), HTTPVersion: x.Proto, Cookies: []harPair{}, Headers: pairs(x.Header), Query: []harPair{}, HeadersSize: -1, BodySize: len(x.Body),
 		},
 		Response: harResponse{
 			Status: x.Status, StatusText: http.StatusText(x.Status), HTTPVersion: x.Proto, Cookies: []harPair{}, Headers: pairs(x.Reply),
@@ -123,6 +124,24 @@ func harOf(began time.Time, k suite.CaseResult, x suite.Exchange) harEntry {
 		e.Request.Post = &harPost{x.Header.Get("Content-Type"), x.Body}
 	}
 	return e
+}
+
+// harURL makes a URI of a URL in a report, in which words stand for secrets.
+func harURL(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return "about:invalid#" + url.PathEscape(text)
+	}
+	var query strings.Builder
+	for _, c := range []byte(u.RawQuery) {
+		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"<>[]\^{|}`+"`", c) >= 0 {
+			fmt.Fprintf(&query, "%%%02X", c)
+		} else {
+			query.WriteByte(c)
+		}
+	}
+	u.RawQuery = query.String()
+	return u.String()
 }
 
 func pairs(h http.Header) []harPair {

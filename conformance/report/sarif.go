@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/json"
 	"io"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -111,7 +112,7 @@ func sarifFinding(r *suite.Report, result suite.Result, f finding, file string, 
 		Fingerprints: map[string]string{"condition/v1": strings.Join(slices.DeleteFunc([]string{r.Driver.Implementation.Name, f.in, f.ID}, func(s string) bool { return s == "" }), " / ")},
 	}
 	var l sarifLocation
-	l.Physical.Artifact.URI, l.Physical.Region.Line = file, 1
+	l.Physical.Artifact.URI, l.Physical.Region.Line = (&url.URL{Path: file}).String(), 1
 	out.Locations = []sarifLocation{l}
 	return out
 }
