@@ -55,12 +55,19 @@ func TestSDKsForGoRetryAsTheTableSays(t *testing.T) {
 	settle(t, found)
 }
 
-// inVirtualTime returns what an SDK did. Identities of clouds differ, because MSAL
-// keeps tokens for the whole process.
-func inVirtualTime(t *testing.T, what trouble, signIn func(context.Context, *http.Client, string) error) outcome {
+// A place is a cloud, and a host in it where SDKs ask for the token of an identity.
+// Identities of clouds differ, because MSAL keeps tokens for the whole process.
+type place struct {
+	*fakeentra.Cloud
+	host     *fakeentra.Host
+	identity *fakeentra.ManagedIdentity
+}
+
+// newPlace returns a place whose variables the test has, and no other host's.
+func newPlace(t *testing.T, source fakeentra.Source) place {
 	cloud := fakeentra.Start(t)
 	identity := cloud.AddTenant("contoso").AddManagedIdentity("exporter")
-	host := cloud.AddHost("host", what.source).Assign(identity)
+	host := cloud.AddHost("host", source).Assign(identity)
 	for _, name := range []string{"IDENTITY_ENDPOINT", "IDENTITY_HEADER", "IDENTITY_SERVER_THUMBPRINT", "IMDS_ENDPOINT", "MSI_ENDPOINT", "MSI_SECRET"} {
 		t.Setenv(name, "")
 	}
@@ -68,12 +75,23 @@ func inVirtualTime(t *testing.T, what trouble, signIn func(context.Context, *htt
 		name, value, _ := strings.Cut(v, "=")
 		t.Setenv(name, value)
 	}
-	cloud.Inject(what.rule)
+	return place{cloud, host, identity}
+}
+
+// signIn has an SDK ask for a token.
+func (p place) signIn(ctx context.Context, sdk func(context.Context, *http.Client, string) error) error {
+	return sdk(ctx, p.host.Client(), string(p.identity.ClientID))
+}
+
+// inVirtualTime returns what an SDK did.
+func inVirtualTime(t *testing.T, what trouble, sdk func(context.Context, *http.Client, string) error) outcome {
+	p := newPlace(t, what.source)
+	p.Inject(what.rule)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 	defer cancel()
 	then := gotToken
-	if err := signIn(ctx, host.Client(), string(identity.ClientID)); err != nil {
+	if err := p.signIn(ctx, sdk); err != nil {
 		then = quoted(strings.Join(strings.Fields(err.Error()), " "))
 	}
-	return outcomeOf(cloud.Journal().Of(what.rule.Op), cloud.Now(), then)
+	return outcomeOf(p.Journal().Of(what.rule.Op), p.Now(), then)
 }

@@ -1,4 +1,4 @@
-package fakeentra_test
+package retries
 
 import (
 	"context"
@@ -9,33 +9,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
-	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
-	"github.com/AzureAD/microsoft-authentication-library-for-go/apps/managedidentity"
-
+	"github.com/fakeentra/fakeentra"
 	"github.com/fakeentra/fakeentra/emulator/fault"
 )
-
-// patient are the SDKs with the retries that they have by default.
-var patient = map[string]func(ctx context.Context, client *http.Client, id string) error{
-	"azidentity": func(ctx context.Context, client *http.Client, id string) error {
-		mi, err := azidentity.NewManagedIdentityCredential(&azidentity.ManagedIdentityCredentialOptions{ClientOptions: azcore.ClientOptions{Transport: client}, ID: azidentity.ClientID(id)})
-		if err != nil {
-			return err
-		}
-		_, err = mi.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{"api://AzureADTokenExchange/.default"}})
-		return err
-	},
-	"MSAL Go": func(ctx context.Context, client *http.Client, id string) error {
-		mi, err := managedidentity.New(managedidentity.UserAssignedClientID(id), managedidentity.WithHTTPClient(client))
-		if err != nil {
-			return err
-		}
-		_, err = mi.AcquireToken(ctx, "api://AzureADTokenExchange")
-		return err
-	},
-}
 
 // What the SDKs for Go do when IMDS fails, in no real time. Waits are what a
 // client does at least, and at most with the jitter that it adds: azidentity
@@ -51,12 +27,12 @@ func TestClientsRetryIMDSAsTheirVersionsDo(t *testing.T) {
 		want  [][2]time.Duration // shortest and longest wait before each further request
 		ok    bool
 	}{
-		{"azidentity", fault.Rule{Do: fault.Refuse("updating-404")}, backoff, false},
-		{"azidentity", fault.Rule{Do: fault.Refuse("restarting")}, backoff, false},
-		{"azidentity", fault.Rule{Do: fault.Refuse("updating-410"), For: 70 * time.Second}, backoff, true},
-		{"azidentity", fault.Rule{Do: fault.Respond{Status: 429, Header: http.Header{"Retry-After": {"4"}}}, Times: 2}, [][2]time.Duration{exactly(4 * time.Second), exactly(4 * time.Second)}, true},
-		{"azidentity", fault.Rule{Do: fault.Refuse("identity-not-found")}, nil, false},
-		{"azidentity", fault.Rule{Do: fault.Hang{}, Times: 1}, [][2]time.Duration{{time.Minute, time.Minute + 3*time.Second}}, true},
+		{"azidentity for Go", fault.Rule{Do: fault.Refuse("updating-404")}, backoff, false},
+		{"azidentity for Go", fault.Rule{Do: fault.Refuse("restarting")}, backoff, false},
+		{"azidentity for Go", fault.Rule{Do: fault.Refuse("updating-410"), For: 70 * time.Second}, backoff, true},
+		{"azidentity for Go", fault.Rule{Do: fault.Respond{Status: 429, Header: http.Header{"Retry-After": {"4"}}}, Times: 2}, [][2]time.Duration{exactly(4 * time.Second), exactly(4 * time.Second)}, true},
+		{"azidentity for Go", fault.Rule{Do: fault.Refuse("identity-not-found")}, nil, false},
+		{"azidentity for Go", fault.Rule{Do: fault.Hang{}, Times: 1}, [][2]time.Duration{{time.Minute, time.Minute + 3*time.Second}}, true},
 		{"MSAL Go", fault.Rule{Do: fault.Refuse("updating-404")}, seconds(2), false},
 		{"MSAL Go", fault.Rule{Do: fault.Refuse("restarting")}, seconds(2), false},
 		{"MSAL Go", fault.Rule{Do: fault.Refuse("updating-410"), For: 70 * time.Second}, seconds(2), false},
@@ -66,19 +42,19 @@ func TestClientsRetryIMDSAsTheirVersionsDo(t *testing.T) {
 	} {
 		t.Run(tc.sdk+" "+fmt.Sprintf("%T%v", tc.fault.Do, tc.fault.Do), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t)
+				p := newPlace(t, fakeentra.IMDS)
 				tc.fault.Op = "imds.token"
-				w.Inject(tc.fault)
+				p.Inject(tc.fault)
 				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 				defer cancel()
-				err := patient[tc.sdk](ctx, w.vm.Client(), string(w.agent.ClientID))
+				err := p.signIn(ctx, inGo[tc.sdk])
 				if (err == nil) != tc.ok {
 					t.Errorf("error %v, want one: %v", err, !tc.ok)
 				}
 				var waits []time.Duration
-				for i, e := range w.Journal().Of("imds.token").Entries {
+				for i, e := range p.Journal().Of("imds.token").Entries {
 					if i > 0 {
-						waits = append(waits, e.Time.Sub(w.Journal().Of("imds.token").Entries[i-1].Time))
+						waits = append(waits, e.Time.Sub(p.Journal().Of("imds.token").Entries[i-1].Time))
 					}
 				}
 				if !within(waits, tc.want, tc.ok && tc.fault.For > 0) {
