@@ -165,18 +165,22 @@ func imdsHang() *Check {
 		Needs:       needsIMDS,
 		Known:       []string{"@azure/identity 4.13.1: not met (observed)"},
 		Cases: []Case{
-			{Name: "deadline", Needs: []driver.Capability{driver.Timeout}, Run: func(s *Session) { s.wantGivenUp(driver.TokenRequest{Timeout: 3000}, 3*time.Second) }},
-			{Name: "cancel", Needs: []driver.Capability{driver.Cancel}, Run: func(s *Session) { s.wantGivenUp(driver.TokenRequest{CancelAfter: 1000}, time.Second) }},
+			{Name: "deadline", Needs: []driver.Capability{driver.Timeout}, Run: func(s *Session) {
+				s.wantGivenUp(3*time.Second, func(ms int) driver.TokenRequest { return driver.TokenRequest{Timeout: ms} })
+			}},
+			{Name: "cancel", Needs: []driver.Capability{driver.Cancel}, Run: func(s *Session) {
+				s.wantGivenUp(time.Second, func(ms int) driver.TokenRequest { return driver.TokenRequest{CancelAfter: ms} })
+			}},
 		},
 	}
 }
 
-// wantGivenUp expects a client to stop when its caller does.
-func (s *Session) wantGivenUp(r driver.TokenRequest, after time.Duration) {
+// wantGivenUp expects a client to stop when its caller does, after so long.
+func (s *Session) wantGivenUp(after time.Duration, request func(ms int) driver.TokenRequest) {
 	const grace = 5 * time.Second
 	s.Patience = after + grace + time.Second // so that a client without any care is seen to be late
 	rule := s.identityFault(0, lab.Always(&lab.Answer{Hang: true}))
-	got := s.inTime(r)
+	got := s.inTime(request(int(s.run.scaled(after) / time.Millisecond)))
 	s.Armed(rule)
 	s.WantError(got)
 	s.Want("time", got.Took <= s.run.scaled(after+grace), fmt.Sprintf("an end within %v", after+grace), "%v", got.Took.Round(10*time.Millisecond))
