@@ -6,6 +6,7 @@ using System.IO;
 using System.Text.Json;
 using System.Threading;
 using System.Threading.Tasks;
+using Azure;
 using Azure.Core;
 using Azure.Core.Diagnostics;
 using Azure.Identity;
@@ -45,7 +46,7 @@ internal sealed class Driver : Fcd.Client
                 "identity.client_id", "identity.object_id", "identity.resource_id", "identity.system", "tenants", "claims", "cae", "blob",
                 "cancel", "timeout", "verbose_log", "mi_token", "setenv", "concurrency",
             },
-        }, config => new Driver(config));
+        }, config => new Driver(config), error => (error as RequestFailedException)?.Status ?? (error as MsalServiceException)?.StatusCode);
     }
 
     private Driver(JsonElement config)

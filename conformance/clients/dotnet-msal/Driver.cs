@@ -35,7 +35,7 @@ internal sealed class Driver : Fcd.Client
                 "identity.client_id", "identity.object_id", "identity.resource_id", "identity.system", "tenants", "claims", "cae",
                 "cancel", "timeout", "verbose_log", "mi_token", "setenv", "concurrency", "correlation",
             },
-        }, config => new Driver(config));
+        }, config => new Driver(config), error => (error as MsalServiceException)?.StatusCode);
     }
 
     private Driver(JsonElement config)

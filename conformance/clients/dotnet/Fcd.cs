@@ -17,6 +17,8 @@ internal static class Fcd
 {
     private static readonly JsonSerializerOptions Plain = new JsonSerializerOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
+    private static Func<Exception, int?> statusOf = _ => null;
+
     /// <summary>A client under test. What its methods return is what an outcome has.</summary>
     internal abstract class Client
     {
@@ -35,9 +37,10 @@ internal static class Fcd
         internal Skip(string reason) : base(reason) { }
     }
 
-    /// <summary>Answers requests until it is told to stop.</summary>
-    internal static async Task Serve(object hello, Func<JsonElement, Client> open)
+    /// <summary>Answers requests until it is told to stop. Status is the HTTP status that an exception tells.</summary>
+    internal static async Task Serve(object hello, Func<JsonElement, Client> open, Func<Exception, int?> status)
     {
+        statusOf = status;
         using var answers = new StreamWriter(Console.OpenStandardOutput()) { AutoFlush = true };
         using var requests = new StreamReader(Console.OpenStandardInput());
         Console.SetOut(Console.Error);
@@ -139,11 +142,18 @@ internal static class Fcd
     private static object Failure(Exception error, string kind)
     {
         var message = new List<string>();
+        var status = 0;
         for (Exception? e = error; e != null; e = e.InnerException)
         {
             message.Add(e.GetType().Name + ": " + e.Message);
+            status = statusOf(e) ?? status;
         }
-        return new { kind, message = string.Join(": ", message) };
+        var failure = new Dictionary<string, object> { ["kind"] = kind, ["message"] = string.Join(": ", message) };
+        if (status > 0)
+        {
+            failure["http_status"] = status;
+        }
+        return failure;
     }
 
     /// <summary>The text of a member, or null if there is none.</summary>
