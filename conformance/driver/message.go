@@ -63,7 +63,7 @@ const (
 	PersistentCache Capability = "persistent_cache" // [Config.PersistentCache]
 	MIToken         Capability = "mi_token"         // the operation mi_token
 	SetEnv          Capability = "setenv"           // the operation setenv
-	Reset           Capability = "reset"            // sessions of one process share nothing
+	Reset           Capability = "reset"            // sessions of one process share nothing, if they are of different tenants and identities
 	Concurrency     Capability = "concurrency"      // [Request.N] over 1
 	Correlation     Capability = "correlation"      // [TokenRequest.CorrelationID]
 )

@@ -166,8 +166,9 @@ func Run(ctx context.Context, t Target, o Options) (*Report, error) {
 	return report, errors.Join(context.Cause(ctx), err)
 }
 
-// attempt runs a case.
-func (r *runner) attempt(ctx context.Context, c *Check, k Case) (result CaseResult) {
+// attempt runs a case, for the round-th time. Each time it has other identities, since
+// a client may keep tokens of those that it has seen.
+func (r *runner) attempt(ctx context.Context, c *Check, k Case, round int) (result CaseResult) {
 	result = CaseResult{Name: k.Name, Verdict: Skip}
 	for _, need := range c.needs(k) {
 		if !slices.Contains(r.hello.Capabilities, need) {
@@ -181,6 +182,9 @@ func (r *runner) attempt(ctx context.Context, c *Check, k Case) (result CaseResu
 	began := time.Now()
 	defer func() { result.Took = millis(time.Since(began)) }()
 	fixture := lab.Fixture{Seed: strings.Join([]string{r.Seed, c.ID, k.Name}, "/")}
+	if round > 1 {
+		fixture.Seed += fmt.Sprintf("/%d", round)
+	}
 	if k.Fixture != nil {
 		k.Fixture(&fixture)
 	}

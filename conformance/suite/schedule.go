@@ -11,7 +11,10 @@ import (
 
 // A task is a case that is to be run. Cases of one check may run at the same time,
 // and between those of others: each has a cloud of its own.
-type task struct{ check, number int } // of the run's checks, and of the check's cases
+type task struct {
+	check, number int // of the run's checks, and of the check's cases
+	round         int // how often it has been handed out with this
+}
 
 // A progress is how far a check is.
 type progress struct {
@@ -59,7 +62,7 @@ func (s *schedule) begin(check int) {
 	p.round++
 	p.open, p.cases = n, make([]CaseResult, n)
 	for number := range n {
-		s.waiting = append(s.waiting, task{check, number})
+		s.waiting = append(s.waiting, task{check, number, p.round})
 	}
 }
 
@@ -90,7 +93,7 @@ func (s *schedule) work(ctx context.Context) {
 			return
 		}
 		c := s.Checks[t.check]
-		got := s.attempt(ctx, c, c.Cases[t.number])
+		got := s.attempt(ctx, c, c.Cases[t.number], t.round)
 		if ctx.Err() == nil { // else it was interrupted, and says nothing
 			s.done(t, got)
 		}
