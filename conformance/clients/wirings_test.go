@@ -2,8 +2,7 @@ package clients_test
 
 import (
 	"flag"
-	"os/exec"
-	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/fakeentra/fakeentra/conformance/suite"
@@ -24,22 +23,10 @@ func TestContainersJudgeAsNetnsDoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, d := range drivers {
-		if *wirings || d.name == "azure-identity for Python" {
-			t.Run(d.name, func(t *testing.T) {
-				compare(t, checks, suite.Command{Path: installed(t, d.name, d.command[0], d.needs), Args: d.command})
-			})
-		}
-	}
-	for _, name := range []string{"reference", "go-azidentity", "go-msal"} {
-		if *wirings {
-			t.Run(name, func(t *testing.T) {
-				path := filepath.Join(t.TempDir(), name)
-				if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "./"+name).CombinedOutput(); err != nil {
-					t.Fatalf("go build: %v\n%s", err, out)
-				}
-				compare(t, checks, suite.Command{Path: path, Args: []string{path}})
-			})
+	reference := sdk{name: "the reference client", folder: "reference"}
+	for _, s := range slices.Concat(sdks, others, []sdk{reference}) {
+		if *wirings || s.folder == "python-azure-identity" {
+			t.Run(s.name, func(t *testing.T) { compare(t, checks, s.start(t)) })
 		}
 	}
 }
@@ -47,10 +34,9 @@ func TestContainersJudgeAsNetnsDoes(t *testing.T) {
 // compare runs checks in both wirings.
 func compare(t *testing.T, checks []*suite.Check, c suite.Command) {
 	t.Helper()
-	c.Scale = 4
 	run := func(wiring string) *suite.Report {
 		c.Wiring = wiring
-		report, err := suite.Run(t.Context(), suite.Process(c), suite.Options{Checks: checks, Jobs: 4, Scale: 4})
+		report, err := suite.Run(t.Context(), suite.Process(c), suite.Options{Checks: checks, Jobs: 4, Scale: scale})
 		if wiring == suite.Netns && suite.IsUnavailable(err) {
 			toolchain.Without(t, "namespaces", "fakeentra doctor says what forbids them ("+err.Error()+")")
 		}

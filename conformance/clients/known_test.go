@@ -1,0 +1,69 @@
+package clients_test
+
+import (
+	"flag"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/fakeentra/fakeentra/conformance/expect"
+	"github.com/fakeentra/fakeentra/conformance/suite"
+)
+
+var (
+	whole   = flag.Bool("whole", false, "put every SDK to the suite, but for its slow checks, which takes minutes")
+	slow    = flag.Bool("slow", false, "with -whole, the slow checks as well")
+	jobs    = flag.Int("jobs", min(32, 12*runtime.NumCPU()), "with -whole, run so many cases at once")
+	shuffle = flag.String("shuffle-cases", "", "with -whole, run cases in an order that this text decides on")
+)
+
+// known reads what an SDK is known not to meet.
+func (s sdk) known(t *testing.T) *expect.Set {
+	t.Helper()
+	set, err := expect.Read(filepath.Join(s.folder, expect.FileName), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+// What an SDK does not meet is in the file beside its driver, whatever the level of
+// the check, and nothing else is.
+func TestSDKsDoWhatIsKnownOfThem(t *testing.T) {
+	if !*whole {
+		t.Skip("it takes minutes; -whole runs it, as CI does")
+	}
+	selection := suite.Selection{Costs: []suite.Cost{suite.Fast, suite.Timed}}
+	if *slow {
+		selection.Costs = append(selection.Costs, suite.Slow)
+	}
+	checks, err := suite.Select(selection)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range append(sdks, others[0]) {
+		t.Run(s.name, func(t *testing.T) {
+			report := s.run(t, suite.Options{Checks: checks, Jobs: *jobs, Shuffle: *shuffle, Expected: s.known(t)})
+			for _, r := range report.Results {
+				if r.Verdict != suite.Pass && r.Verdict != suite.XFail && r.Verdict != suite.Skip {
+					t.Errorf("%s: %s: %s", r.ID, r.Verdict, r.Why)
+				}
+			}
+			for _, stale := range report.Stale {
+				t.Error(stale)
+			}
+			t.Logf("%d checks in %v", len(report.Results), time.Duration(report.Took)*time.Millisecond)
+		})
+	}
+}
+
+func TestEveryExpectationIsInOrder(t *testing.T) {
+	for _, s := range append(sdks, others[0]) {
+		t.Run(s.name, func(t *testing.T) {
+			if s.known(t).Len() == 0 {
+				t.Error("nothing is known of it")
+			}
+		})
+	}
+}
