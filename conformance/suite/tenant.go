@@ -96,7 +96,7 @@ func tenantChecks() []*Check {
 			Requirement: "A client can be used for the first time by several callers and for several tenants at the same time.",
 			Sources:     []string{"https://github.com/AzureAD/microsoft-authentication-library-for-go/issues/620", "https://github.com/AzureAD/microsoft-authentication-library-for-go/issues/621"},
 			Provokes:    "Five callers for each of ten tenants ask for a token at the same time; documents take a tenth of a second.",
-			Passes:      "every caller gets a token of its tenant, and there are one to five token requests in each tenant",
+			Passes:      "nine callers of ten get a token, all of them one of their tenant, and there are one to five token requests in each tenant",
 			Needs:       []driver.Capability{driver.IMDS, driver.Tenants, driver.Concurrency},
 			Known:       []string{"MSAL Go before 1.8.0: a race that may end the process (https://github.com/AzureAD/microsoft-authentication-library-for-go/issues/620); not seen in 20 runs of 1.7.2"},
 			Cases: []Case{{
@@ -107,13 +107,18 @@ func tenantChecks() []*Check {
 						tenants = append(tenants, string(t.ID))
 					}
 					s.Fault(lab.OpenIDConfig, 0, lab.Slow(100*time.Millisecond))
-					var wrong []string
+					var wrong, failed []string
 					for i, got := range s.AskTogether(5*len(tenants), driver.TokenRequest{Tenants: tenants}) {
-						if tenant := tenants[i%len(tenants)]; lab.Claim(got.Token, "tid") != tenant {
+						switch tenant := tenants[i%len(tenants)]; {
+						case !got.OK():
+							failed = append(failed, fmt.Sprintf("for %q %s", tenant, got))
+						case lab.Claim(got.Token, "tid") != tenant:
 							wrong = append(wrong, fmt.Sprintf("for %q %s", tenant, ofTenant(got)))
 						}
 					}
 					s.Want("tokens", len(wrong) == 0, "a token of its tenant for each caller", "%d others, such as %s", len(wrong), first(wrong))
+					// One of many calls may fail on a busy machine, as in CAC-04.
+					s.Want("outcome", len(failed) <= len(tenants)/2, "a token for nine callers of ten", "%d errors, such as %s", len(failed), first(failed))
 					exchanges := map[string]int{}
 					for _, x := range s.Reached(lab.Token) {
 						exchanges[strings.ToLower(x.Tenant())]++
