@@ -1,0 +1,107 @@
+package suite_test
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fakeentra/fakeentra/conformance/reference"
+	"github.com/fakeentra/fakeentra/conformance/suite"
+)
+
+// invented is a check of one case for each function.
+func invented(id string, run ...func(*suite.Session)) *suite.Check {
+	c := &suite.Check{ID: id, Level: suite.Must}
+	for i, do := range run {
+		c.Cases = append(c.Cases, suite.Case{Name: string(rune('a' + i)), Run: do})
+	}
+	return c
+}
+
+func schedule(t *testing.T, o suite.Options) *suite.Report {
+	t.Helper()
+	report, err := suite.Run(t.Context(), suite.InProcess(reference.New(nil), t.TempDir()), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report
+}
+
+func TestCasesOfOneCheckRunAtTheSameTime(t *testing.T) {
+	var meeting sync.WaitGroup
+	meeting.Add(2)
+	meet := func(s *suite.Session) {
+		meeting.Done()
+		met := make(chan struct{})
+		go func() {
+			defer close(met)
+			meeting.Wait()
+		}()
+		select {
+		case <-met:
+			s.Want("met", true, "the other case", "it")
+		case <-time.After(10 * time.Second):
+			s.Want("met", false, "the other case", "nobody")
+		}
+	}
+	report := schedule(t, suite.Options{Jobs: 2, Checks: []*suite.Check{invented("ONE-01", meet, meet)}})
+	if got := report.Results[0]; got.Verdict != suite.Pass || len(got.Cases) != 2 || got.Cases[0].Name != "a" {
+		t.Errorf("%s: %s %+v", got.Verdict, got.Why, got.Cases)
+	}
+}
+
+// order returns the cases in the order in which they ran, and the IDs of the results.
+func order(t *testing.T, shuffle string) (cases, results string) {
+	t.Helper()
+	var ran []string
+	note := func(name string) func(*suite.Session) {
+		return func(s *suite.Session) {
+			ran = append(ran, name)
+			s.Want("ran", true, "it to run", "it did")
+		}
+	}
+	var checks []*suite.Check
+	for _, id := range []string{"ONE-01", "ONE-02", "ONE-03", "ONE-04"} {
+		checks = append(checks, invented(id, note(id+"a"), note(id+"b")))
+	}
+	var ids []string
+	for _, r := range schedule(t, suite.Options{Checks: checks, Shuffle: shuffle}).Results {
+		ids = append(ids, r.ID)
+	}
+	return strings.Join(ran, " "), strings.Join(ids, " ")
+}
+
+func TestTheOrderOfCasesIsThatOfTheCatalogueOrByChance(t *testing.T) {
+	usual, _ := order(t, "")
+	if want := "ONE-01a ONE-01b ONE-02a ONE-02b ONE-03a ONE-03b ONE-04a ONE-04b"; usual != want {
+		t.Errorf("they ran as %s, want %s", usual, want)
+	}
+	one, results := order(t, "one")
+	again, _ := order(t, "one")
+	two, _ := order(t, "two")
+	if one != again || one == two || one == usual || len(one) != len(usual) {
+		t.Errorf("they ran as %s, then %s, and %s", one, again, two)
+	}
+	if results != "ONE-01 ONE-02 ONE-03 ONE-04" {
+		t.Errorf("the results are of %s", results)
+	}
+}
+
+func TestAVerdictThatChangesIsTold(t *testing.T) {
+	var tenants []string
+	runs := 0
+	c := invented("ONE-01", func(s *suite.Session) {
+		runs++
+		tenants = append(tenants, s.Config.Tenant)
+		s.Want("thrice", runs != 3, "not the third run", "it")
+	})
+	got := schedule(t, suite.Options{Checks: []*suite.Check{c}, Repeat: 5}).Results[0]
+	if got.Verdict != suite.Fail || runs != 3 || !strings.HasPrefix(got.Why, "the verdict was pass in the first run, and fail in run 3: ") {
+		t.Errorf("after %d runs: %s: %s", runs, got.Verdict, got.Why)
+	}
+	if slices.Sort(tenants); len(slices.Compact(tenants)) != 3 {
+		t.Errorf("the runs had the tenants %q, of which some are the same", tenants)
+	}
+}
