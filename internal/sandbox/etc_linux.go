@@ -136,7 +136,9 @@ func etcFiles(ca []byte, t *Trusted) (map[string][]byte, error) {
 		hosts += "127.0.0.1\t" + hostname + "\n"
 	}
 	files["hosts"] = []byte(hosts)
-	files["resolv.conf"] = []byte("nameserver " + loopback.String() + "\noptions timeout:1 attempts:1\n")
+	// There is an answer to every question, so that what is late comes from a busy
+	// machine, and is waited for.
+	files["resolv.conf"] = []byte("nameserver " + loopback.String() + "\noptions timeout:5 attempts:3\n")
 	switches, _ := os.ReadFile("/etc/nsswitch.conf") // where there is none, the C library knows what to do
 	files["nsswitch.conf"] = hostsByDNS(switches)
 	return files, nil

@@ -88,7 +88,7 @@ func TestNetnsReplacesEtc(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `nameserver 127.0.0.1
-options timeout:1 attempts:1
+options timeout:5 attempts:3
 127.0.0.1	localhost
 ::1	localhost ip6-localhost ip6-loopback
 127.0.0.1	` + hostname + `
