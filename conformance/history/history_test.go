@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -235,15 +236,28 @@ func judged(report *suite.Report, id, only string) (suite.Verdict, string, []sui
 		return suite.Error, "it did not run", nil
 	}
 	result := report.Results[i]
-	verdict, why := result.Verdict, result.Why
-	var conditions []suite.Condition
-	for _, c := range result.Cases {
-		if c.Name == only && only != "" {
-			return c.Verdict, c.Why, c.Conditions
-		}
-		conditions = append(conditions, c.Conditions...)
+	cases := result.Cases
+	if j := slices.IndexFunc(cases, func(c suite.CaseResult) bool { return c.Name == only }); j >= 0 && only != "" {
+		cases, result.Verdict = cases[j:j+1], cases[j].Verdict
 	}
-	return verdict, why, conditions
+	var conditions []suite.Condition
+	var why strings.Builder
+	for _, c := range cases {
+		conditions = append(conditions, c.Conditions...)
+		if c.Verdict == suite.Pass {
+			continue
+		}
+		fmt.Fprintf(&why, "\ncase %q: %s: %s", c.Name, c.Verdict, c.Why)
+		for _, condition := range c.Conditions {
+			if !condition.Met {
+				fmt.Fprintf(&why, "\n\t%s: expected %s, got %s", condition.ID, condition.Expected, condition.Actual)
+			}
+		}
+		if c.Output != "" {
+			fmt.Fprintf(&why, "\n\t%s", c.Output)
+		}
+	}
+	return result.Verdict, why.String(), conditions
 }
 
 // missing says what a release lacks to be driven.
