@@ -13,7 +13,7 @@ import (
 )
 
 func conformCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "conform COMMAND",
 		Short: "check whether a client does the exchange as it should",
 		Example: `  fakeentra conform smoke -- node driver.mjs
@@ -23,16 +23,20 @@ judged by what it sends, and by what it makes of the answers, and needs not be
 changed: a small driver that you write tells it what to do. The driver reads
 requests in JSON, a line each, from standard input, and answers each of them
 with a line on standard output.`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return unknownCommand(cmd, args[0])
-			}
-			return nil
-		},
-		RunE:                  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-		DisableFlagsInUseLine: true,
+	}, conformListCommand(), conformExplainCommand(), conformInitCommand(), conformSmokeCommand(), conformRunCommand(), conformMergeCommand(), conformXfailCommand(), conformSchemaCommand())
+}
+
+// group makes a command that only has others.
+func group(cmd *cobra.Command, others ...*cobra.Command) *cobra.Command {
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return unknownCommand(cmd, args[0])
+		}
+		return nil
 	}
-	cmd.AddCommand(conformListCommand(), conformExplainCommand(), conformInitCommand(), conformSmokeCommand(), conformRunCommand(), conformMergeCommand(), conformXfailCommand(), conformSchemaCommand())
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	cmd.DisableFlagsInUseLine = true
+	cmd.AddCommand(others...)
 	return cmd
 }
 

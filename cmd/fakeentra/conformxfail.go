@@ -87,7 +87,7 @@ func unusable(file string, err error) error {
 }
 
 func conformXfailCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "xfail COMMAND",
 		Short: "keep a list of what a client is known not to meet",
 		Long: `Keeps a list of what a client is known not to meet, for "fakeentra conform run":
@@ -108,17 +108,7 @@ people.
 What is expected has to happen: an expectation without a reason, of a check that
 there is not, that has expired, or that came to nothing fails the run, as does a
 check that is met after all.`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return unknownCommand(cmd, args[0])
-			}
-			return nil
-		},
-		RunE:                  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-		DisableFlagsInUseLine: true,
-	}
-	cmd.AddCommand(conformXfailUpdateCommand())
-	return cmd
+	}, conformXfailUpdateCommand())
 }
 
 func conformXfailUpdateCommand() *cobra.Command {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fakeentra/fakeentra/conformance/internal/trial"
 	"github.com/fakeentra/fakeentra/internal/exampletest"
 	"github.com/fakeentra/fakeentra/internal/toolchain"
 )
@@ -30,7 +31,7 @@ func TestTheStepPutsADriverToTheSuite(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			work := t.TempDir()
-			cmd := exec.CommandContext(t.Context(), toolchain.Program(t, "bash"), absolute(t, "run"))
+			cmd := exec.CommandContext(t.Context(), toolchain.Program(t, "bash"), trial.Absolute(t, "run"))
 			cmd.Dir = work
 			cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(program)+":"+os.Getenv("PATH"), "GITHUB_ACTIONS=true",
 				"GITHUB_OUTPUT="+filepath.Join(work, "output"), "GITHUB_STEP_SUMMARY="+filepath.Join(work, "summary"),
@@ -52,13 +53,4 @@ func TestTheStepPutsADriverToTheSuite(t *testing.T) {
 			}
 		})
 	}
-}
-
-func absolute(t *testing.T, name string) string {
-	t.Helper()
-	path, err := filepath.Abs(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/fakeentra/fakeentra/conformance/clients"
+	"github.com/fakeentra/fakeentra/conformance/internal/trial"
 	"github.com/fakeentra/fakeentra/conformance/suite"
 	"github.com/fakeentra/fakeentra/internal/sandbox"
 	"github.com/fakeentra/fakeentra/internal/toolchain"
@@ -123,7 +124,7 @@ func installed(t *testing.T, name, program, needs string) string {
 	if _, err := os.Stat(needs); err != nil {
 		toolchain.Without(t, "the packages of the driver for "+name, "conformance/clients/install")
 	}
-	return absolute(t, path)
+	return trial.Absolute(t, path)
 }
 
 // What a new driver needs besides its files was installed for the one that it
@@ -149,7 +150,7 @@ func TestNewDriversWork(t *testing.T) {
 			}
 			program := installed(t, language, template.Command[0], needs)
 			if from.as != "" {
-				if err := os.Symlink(absolute(t, from.needs), filepath.Join(folder, from.as)); err != nil {
+				if err := os.Symlink(trial.Absolute(t, from.needs), filepath.Join(folder, from.as)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -158,7 +159,7 @@ func TestNewDriversWork(t *testing.T) {
 			}
 			t.Chdir(folder)
 			if filepath.Base(template.Command[0]) != template.Command[0] {
-				program = absolute(t, template.Command[0])
+				program = trial.Absolute(t, template.Command[0])
 			}
 			report, err := suite.Run(t.Context(), suite.Process(suite.Command{Path: program, Args: template.Command, Scale: 4}), suite.Options{Checks: suite.Smoke(), Scale: 4})
 			if errors.Is(err, sandbox.ErrUnavailable) {
@@ -205,13 +206,4 @@ func TestTemplatesHaveNothingOfTheirOldFolders(t *testing.T) {
 	if _, err := clients.New("cobol"); err == nil || !strings.Contains(err.Error(), "dotnet, go, java, node, python, rust, sh") {
 		t.Errorf("a language without a driver: %v", err)
 	}
-}
-
-func absolute(t *testing.T, name string) string {
-	t.Helper()
-	path, err := filepath.Abs(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
+	"github.com/fakeentra/fakeentra/conformance/internal/trial"
 	"github.com/fakeentra/fakeentra/conformance/suite"
 	"github.com/fakeentra/fakeentra/internal/sandbox"
 	"github.com/fakeentra/fakeentra/internal/toolchain"
@@ -281,7 +282,7 @@ func missing(r release) error {
 // which finds the packages of the release before those that it has.
 func command(t *testing.T, r release) suite.Command {
 	t.Helper()
-	installed, driver := absolute(t, "installed/"+r.String()), absolute(t, "../clients/"+r.driver)
+	installed, driver := trial.Absolute(t, "installed/"+r.String()), trial.Absolute(t, "../clients/"+r.driver)
 	var args []string
 	switch language, _, _ := strings.Cut(r.driver, "-"); language {
 	case "go":
@@ -322,13 +323,4 @@ func beside(t *testing.T, driver, installed string) string {
 		t.Fatal(err)
 	}
 	return into
-}
-
-func absolute(t *testing.T, name string) string {
-	t.Helper()
-	path, err := filepath.Abs(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
 }

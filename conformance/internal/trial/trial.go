@@ -2,6 +2,7 @@
 package trial
 
 import (
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,4 +41,14 @@ func Checks(t *testing.T, patterns ...string) []*suite.Check {
 		t.Fatal(err)
 	}
 	return checks
+}
+
+// Absolute returns a path from the root of a file that tests find beside them.
+func Absolute(t *testing.T, name string) string {
+	t.Helper()
+	path, err := filepath.Abs(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
