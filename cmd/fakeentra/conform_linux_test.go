@@ -5,10 +5,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -150,6 +152,51 @@ func containersOf(t *testing.T, folder string) []string {
 		all = append(all, strings.Fields(string(out))...)
 	}
 	return all
+}
+
+// On a terminal, a line says how far the run is, and is gone when it is over.
+// Elsewhere there is none.
+func TestConformRunSaysHowFarItIs(t *testing.T) {
+	needNamespaces(t)
+	t.Parallel()
+	args := []string{"conform", "run", "--jobs", "1", "--only", "IMDS-01,IMDS-02", "--", "driver", "IMDS-02"}
+	keyboard, terminal := openTerminal(t)
+	cmd := exec.CommandContext(t.Context(), "fakeentra", args...)
+	cmd.Env = append(os.Environ(), "TERM=xterm", "NO_COLOR=1")
+	cmd.Stdout = terminal
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = terminal.Close() // what it says ends with the last program that has it
+	said, err := io.ReadAll(keyboard)
+	if !errors.Is(err, syscall.EIO) {
+		t.Errorf("the terminal ended with %v", err)
+	}
+	if exit, ok := errors.AsType[*exec.ExitError](cmd.Wait()); !ok || exit.ExitCode() != exitFailure {
+		t.Errorf("it ended with %v", exit)
+	}
+	text := strings.ReplaceAll(string(said), "\r\n", "\n")
+	for _, progress := range []string{"\n0 of 2 checks" + eraseLine, "\n1 of 2 checks" + eraseLine} {
+		if !strings.Contains(text, progress) {
+			t.Errorf("it does not say %q: %q", progress, text)
+		}
+	}
+	var seen []string
+	for line := range strings.Lines(text) {
+		_, after, erased := strings.Cut(line, eraseLine)
+		if erased {
+			line = after
+		}
+		seen = append(seen, line)
+	}
+	plain, err := exec.CommandContext(t.Context(), "fakeentra", args...).Output()
+	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != exitFailure {
+		t.Errorf("without a terminal, it ended with %v", err)
+	}
+	times := regexp.MustCompile(`[0-9.]+ s\b|(?m)^2 checks in .*| +`)
+	if got, want := times.ReplaceAllString(strings.Join(seen, ""), " "), times.ReplaceAllString(string(plain), " "); got != want {
+		t.Errorf("in the end, a terminal shows\n%s\nwant\n%s", got, want)
+	}
 }
 
 // members names what is in the lines of a report.

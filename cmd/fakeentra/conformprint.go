@@ -22,18 +22,25 @@ type conformPrinter struct {
 	verbose bool
 
 	expectations string // how many there are, and where; empty if there are none
+
+	// On a terminal, the last line says how far the run is, until something else is
+	// printed.
+	terminal     bool
+	total, over  int // checks
+	unexpected   int
+	strict, warn bool // what the run takes for unexpected
+	behind       bool // the line is there
 }
 
 func newConformPrinter(w io.Writer, led wired, args []string, verbose bool) *conformPrinter {
 	command := led.arguments(args)
-	return &conformPrinter{w: w, colors: colorful(w), command: command, verbose: verbose}
+	return &conformPrinter{w: w, terminal: isTerminal(w), colors: isTerminal(w) && os.Getenv("NO_COLOR") == "", command: command, verbose: verbose} // https://no-color.org
 }
 
-// colorful reports whether w is a terminal, and colors are wanted
-// (https://no-color.org).
-func colorful(w io.Writer) bool {
+// isTerminal reports whether w is a terminal that knows control sequences.
+func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
-	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
+	if !ok || os.Getenv("TERM") == "dumb" {
 		return false
 	}
 	info, err := f.Stat()
@@ -53,7 +60,27 @@ func quoted(args []string) string {
 }
 
 func (p *conformPrinter) printf(format string, args ...any) {
+	if p.behind {
+		_, _ = io.WriteString(p.w, eraseLine)
+		p.behind = false
+	}
 	_, _ = fmt.Fprintf(p.w, format, args...) // there is nobody else to tell
+}
+
+// eraseLine goes to the beginning of the line and empties it (ECMA-48, EL).
+const eraseLine = "\r\x1b[K"
+
+// progress says how far the run is.
+func (p *conformPrinter) progress() {
+	if !p.terminal || p.total == 0 || p.over == p.total {
+		return
+	}
+	text := fmt.Sprintf("%d of %d checks", p.over, p.total)
+	if p.unexpected > 0 {
+		text += fmt.Sprintf(", %d not as it has to be", p.unexpected)
+	}
+	p.printf("%s", text)
+	p.behind = true
 }
 
 // begin says what is run.
@@ -65,6 +92,8 @@ func (p *conformPrinter) begin(r *suite.Report, checks, jobs int) {
 		p.printf("expectations: %s\n", p.expectations)
 	}
 	p.printf("\n")
+	p.total, p.strict, p.warn = checks, r.Strict, r.XPassWarns
+	p.progress()
 }
 
 // wiring says why not the most complete wiring was taken.
@@ -111,6 +140,13 @@ func seconds(m suite.Millis) string { return fmt.Sprintf("%.2f s", float64(m)/10
 
 // done tells the verdict on a check.
 func (p *conformPrinter) done(r suite.Result) {
+	p.tell(r)
+	p.over++
+	p.unexpected += len((&suite.Report{Strict: p.strict, XPassWarns: p.warn, Results: []suite.Result{r}}).Unexpected())
+	p.progress()
+}
+
+func (p *conformPrinter) tell(r suite.Result) {
 	p.line(r)
 	switch r.Verdict {
 	case suite.Pass:
@@ -251,6 +287,9 @@ func (p *conformPrinter) exchanges(k suite.CaseResult) {
 
 // slowest is how many checks are named that took longest.
 const slowest = 5
+
+// stop takes away what says how far the run is.
+func (p *conformPrinter) stop() { p.printf("") }
 
 // end sums up.
 func (p *conformPrinter) end(r *suite.Report) {

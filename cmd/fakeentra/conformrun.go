@@ -206,6 +206,7 @@ func (c *conformer) run(cmd *cobra.Command, args []string) error {
 		p.done(r)
 	}
 	report, err := suite.Run(ctx, target, o)
+	p.stop()
 	if report == nil {
 		_ = lines.end(nil) // there are no more
 		return notRun(ctx, err)

@@ -155,6 +155,7 @@ func (c *conformer) update(cmd *cobra.Command, args []string) error {
 	o := c.options(p, checks)
 	o.Expected = known
 	report, err := suite.Run(ctx, target, o)
+	p.stop()
 	if err != nil {
 		return notRun(ctx, err)
 	}
