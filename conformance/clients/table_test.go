@@ -34,6 +34,8 @@ var versions = map[string]struct{ file, pattern string }{
 	"python-msal":           {"python-msal/requirements.txt", `(?m)^msal==(\S+)`},
 	"java-azure-identity":   {"java-azure-identity/pom.xml", `<artifactId>azure-identity</artifactId>\s*<version>([^<]+)`},
 	"java-msal4j":           {"java-msal4j/pom.xml", `<artifactId>msal4j</artifactId>\s*<version>([^<]+)`},
+	"dotnet-azure-identity": {"dotnet-azure-identity/Driver.csproj", `"Azure.Identity" Version="\[([^]]+)\]"`},
+	"dotnet-msal":           {"dotnet-msal/Driver.csproj", `"Microsoft.Identity.Client" Version="\[([^]]+)\]"`},
 	"rust-azure-identity":   {"rust-azure-identity/Cargo.toml", `azure_identity = "=([^"]+)"`},
 }
 
