@@ -20,6 +20,7 @@ type conformPrinter struct {
 	command string // the driver's, for a shell, behind the flags that lead to it
 	again   string // the command that runs a check again; empty for conform run
 	verbose bool
+	chaos   string // the seed of noise
 
 	expectations string // how many there are, and where; empty if there are none
 
@@ -88,10 +89,14 @@ func (p *conformPrinter) begin(r *suite.Report, checks, jobs int) {
 	p.printf("fakeentra conformance %s (%s), %d of %d checks, seed %s, wiring %s, %d jobs\n", r.Suite.Version, r.Suite.Digest, checks, r.Suite.Checks, r.Seed, r.Wiring, jobs)
 	p.driver(r)
 	p.wiring(r)
+	if r.Chaos != "" {
+		p.printf("chaos: %s\n", r.Chaos)
+	}
 	if p.expectations != "" {
 		p.printf("expectations: %s\n", p.expectations)
 	}
 	p.printf("\n")
+	p.chaos = r.Chaos
 	p.total, p.strict, p.warn = checks, r.Strict, r.XPassWarns
 	p.progress()
 }
@@ -205,6 +210,9 @@ func (p *conformPrinter) expand(r suite.Result) {
 	again := p.again
 	if again == "" {
 		again = "fakeentra conform run --only " + r.ID
+		if p.chaos != "" {
+			again += " --chaos " + quoted([]string{p.chaos})
+		}
 	}
 	p.member("", "Alone", again+" "+p.command)
 	p.printf("\n")

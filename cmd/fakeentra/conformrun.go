@@ -35,6 +35,7 @@ type conformer struct {
 	seed    string
 	scale   float64
 	repeat  int
+	chaos   string
 	shuffle string
 	memory  string
 	verbose bool
@@ -171,6 +172,7 @@ func (c *conformer) runFlags(cmd *cobra.Command) {
 	f.Float64Var(&c.scale, "timeout-scale", 1, "give the driver `FACTOR` times as long to answer, on a slow machine")
 	f.IntVar(&c.repeat, "repeat", 1, "run each check `N` times, and expect the same verdict")
 	f.StringVar(&c.shuffle, "shuffle", "", "run the cases in an order that `TEXT` decides on")
+	f.StringVar(&c.chaos, "chaos", "", "disturb answers by what clients have to ignore, which `TEXT` decides on: unknown members and headers, another order, and delays")
 	f.StringVar(&c.memory, "max-memory", "2g", "end a driver that takes more memory than `SIZE`; 0 permits any")
 	f.BoolVarP(&c.verbose, "verbose", "v", false, "show the requests of each check, also of one that is met")
 }
@@ -246,7 +248,7 @@ func concluded(reports ...*suite.Report) error {
 // options are those of a run that people see.
 func (c *conformer) options(p *conformPrinter, checks []*suite.Check) suite.Options {
 	return suite.Options{
-		Checks: checks, Seed: c.seed, Jobs: c.jobs, Strict: c.strict, Scale: c.scale, Repeat: c.repeat, Shuffle: c.shuffle, XPassWarns: c.xpass == xpasses[1],
+		Checks: checks, Seed: c.seed, Chaos: c.chaos, Jobs: c.jobs, Strict: c.strict, Scale: c.scale, Repeat: c.repeat, Shuffle: c.shuffle, XPassWarns: c.xpass == xpasses[1],
 		Met:  func(r *suite.Report) { p.begin(r, len(checks), c.jobs) },
 		Done: p.done,
 	}

@@ -57,6 +57,7 @@ func belongs(a, b *suite.Report) error {
 		{"catalogue", a.Suite.Digest, b.Suite.Digest},
 		{"version of the suite", a.Suite.Version, b.Suite.Version},
 		{"seed", a.Seed, b.Seed},
+		{"chaos", a.Chaos, b.Chaos},
 		{"client", client(a), client(b)},
 		{"language", a.Driver.Implementation.Language, b.Driver.Implementation.Language},
 		{"runtime", a.Driver.Implementation.Runtime, b.Driver.Implementation.Runtime},

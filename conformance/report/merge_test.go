@@ -70,6 +70,7 @@ func TestMergeRefusesWhatDoesNotBelongTogether(t *testing.T) {
 		"another catalogue":            {change(func(r *suite.Report) { r.Suite.Digest = "other" }), `report 2 does not belong to report 1: its catalogue is "other", and not "` + suite.Digest() + `"`},
 		"another version of the suite": {change(func(r *suite.Report) { r.Suite.Version = "0.9" }), `report 2 does not belong to report 1: its version of the suite is "0.9", and not "` + suite.Version + `"`},
 		"another seed":                 {change(func(r *suite.Report) { r.Seed = "t" }), `report 2 does not belong to report 1: its seed is "t", and not "s"`},
+		"other noise":                  {change(func(r *suite.Report) { r.Chaos = "c" }), `report 2 does not belong to report 1: its chaos is "c", and not ""`},
 		"another client":               {change(func(r *suite.Report) { r.Driver.Implementation.Version = "2" }), `report 2 does not belong to report 1: its client is "a 2", and not "a 1"`},
 		"another language":             {change(func(r *suite.Report) { r.Driver.Implementation.Language = "sh" }), `report 2 does not belong to report 1: its language is "sh", and not "go"`},
 		"another runtime":              {change(func(r *suite.Report) { r.Driver.Implementation.Runtime = "go2" }), `report 2 does not belong to report 1: its runtime is "go2", and not "go1"`},

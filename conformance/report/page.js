@@ -178,7 +178,7 @@ function show({ reports, checks, areas, before = [] }) {
   addEventListener("resize", fit);
   fit();
 
-  $("foot").append(reports.length ? `Suite ${reports[0].suite.version} (${reports[0].suite.digest}), seed ${reports[0].seed}. “Not met” is said of what this version was seen to send in this run, and of nothing else. `
+  $("foot").append(reports.length ? `Suite ${reports[0].suite.version} (${reports[0].suite.digest}), seed ${reports[0].seed}${reports[0].chaos ? `, chaos ${reports[0].chaos}` : ""}. “Not met” is said of what this version was seen to send in this run, and of nothing else. `
     : "There is no report. ", el("kbd", {}, "/"), " filters, arrows go from cell to cell, ", el("kbd", {}, "Enter"), " opens, and there ", el("kbd", {}, "←"), " ", el("kbd", {}, "→"), " go from check to check.");
 
   // One cell.
@@ -291,7 +291,7 @@ function show({ reports, checks, areas, before = [] }) {
     row("Sources", joined(c.Sources.map(link), ", "));
     row("Known", (c.Known || []).join("; "));
     if (reports[i].command) {
-      const command = `fakeentra conform run --only ${id} -- ${reports[i].command.map(shellQuoted).join(" ")}`;
+      const command = `fakeentra conform run --only ${id}${reports[i].chaos ? ` --chaos ${shellQuoted(reports[i].chaos)}` : ""} -- ${reports[i].command.map(shellQuoted).join(" ")}`;
       row("Alone", [el("code", {}, command)]);
     }
     const neighbours = near(i, id);

@@ -18,6 +18,7 @@ type Report struct {
 	Schema string `json:"schema"`
 	Suite  Suite  `json:"suite"`
 	Seed   string `json:"seed"`
+	Chaos  string `json:"chaos,omitempty"` // the seed of noise; there was none if it is empty
 	Wiring string `json:"wiring"`
 	// WiringWhy says why not the wiring was taken that covers more.
 	WiringWhy string `json:"wiring_why,omitempty"`

@@ -70,8 +70,13 @@ type Options struct {
 	// empty, those that take longest begin first where several run at once, and
 	// else all are in the order of the catalogue.
 	Shuffle string
-	Strict  bool // a SHOULD that is not met fails
-	Repeat  int  // how often each check runs; once if zero
+	// Chaos is a text that noise is derived from: successes that no case acts on have
+	// members and headers that clients do not know, in another order, and come a
+	// little late. It changes no verdict on a client that takes that as it should.
+	// There is none if it is empty.
+	Chaos  string
+	Strict bool // a SHOULD that is not met fails
+	Repeat int  // how often each check runs; once if zero
 	// Expected is what is known of the client; nothing if nil.
 	Expected Expectations
 	// XPassWarns lets expectations which are not needed any more fail nothing.
@@ -136,7 +141,7 @@ func Run(ctx context.Context, t Target, o Options) (*Report, error) {
 	}
 	r.hello = hello
 	report := &Report{
-		Schema: Schema, Suite: Suite{Version, Digest(), len(Checks())}, Seed: o.Seed, Wiring: r.target.Wiring(), Strict: o.Strict,
+		Schema: Schema, Suite: Suite{Version, Digest(), len(Checks())}, Seed: o.Seed, Chaos: o.Chaos, Wiring: r.target.Wiring(), Strict: o.Strict,
 		XPassWarns: o.XPassWarns, Driver: hello, Started: time.Now().UTC(),
 	}
 	if auto, ok := t.Target.(*stage.Auto); ok {
@@ -184,6 +189,9 @@ func (r *runner) attempt(ctx context.Context, c *Check, k Case, round int) (resu
 	fixture := lab.Fixture{Seed: strings.Join([]string{r.Seed, c.ID, k.Name}, "/")}
 	if round > 1 {
 		fixture.Seed += fmt.Sprintf("/%d", round)
+	}
+	if r.Chaos != "" {
+		fixture.Noise = r.Chaos + "/" + fixture.Seed
 	}
 	if k.Fixture != nil {
 		k.Fixture(&fixture)

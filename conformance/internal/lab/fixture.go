@@ -16,6 +16,7 @@ import (
 // that it may read.
 type Fixture struct {
 	Seed        string
+	Noise       string                // the seed of what disturbs answers that no rule acts on; none if empty
 	Source      fakeentra.Source      // IMDS if empty
 	Environment fakeentra.Environment // public if empty
 	Tenants     int                   // further tenants that consented to the application

@@ -31,6 +31,7 @@ type Lab struct {
 	tape     tape
 	rules    rules
 	profiles profiles
+	noise    noise
 	front    atomic.Pointer[Front]
 	observe  atomic.Pointer[func()]
 	cloud    http.RoundTripper
@@ -45,7 +46,7 @@ func New(f Fixture) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Lab{World: w, cloud: w.Host.Client().Transport}
+	l := &Lab{World: w, cloud: w.Host.Client().Transport, noise: noise{f.Noise}}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	for _, v := range w.Host.Variables() {
 		name, value, _ := strings.Cut(v, "=")
@@ -95,7 +96,7 @@ func (l *Lab) serve(door string, w http.ResponseWriter, r *http.Request) {
 	if rule != nil {
 		a = rule.Do(x, next)
 	} else {
-		a = next()
+		a = l.noise.disturb(x, next())
 	}
 	l.record(x, rule, a)
 	finished := false
