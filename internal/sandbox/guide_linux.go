@@ -63,9 +63,6 @@ func waitable(pid int) {
 	}
 }
 
-// memoryInterval is how often the memory of a command is looked at.
-const memoryInterval = 100 * time.Millisecond
-
 // memoryOf returns how much memory a process has (proc_pid_statm(5)).
 func memoryOf(pid int) int64 {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
