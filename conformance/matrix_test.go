@@ -11,36 +11,54 @@ import (
 	"github.com/fakeentra/fakeentra/conformance/suite"
 )
 
+// wirings are the ways in which a client of this process can be led to the suite: by
+// production's names, and by URLs of loopback.
+var wirings = map[string]func(suite.Target) suite.Target{
+	suite.Memory:   func(t suite.Target) suite.Target { return t },
+	suite.Explicit: suite.WithURLs,
+}
+
+// inWirings runs a test in each of wirings.
+func inWirings(t *testing.T, test func(t *testing.T, wiring string)) {
+	for wiring := range wirings {
+		t.Run(wiring, func(t *testing.T) { test(t, wiring) })
+	}
+}
+
 // judge runs a check against the reference client, or one with a bug, in no real
 // time.
-func judge(t *testing.T, bug *reference.Bug, c *suite.Check) suite.Result {
+func judge(t *testing.T, wiring string, bug *reference.Bug, c *suite.Check) suite.Result {
 	t.Helper()
-	return trial.Run(t, reference.New(bug), suite.Options{Checks: []*suite.Check{c}}).Results[0]
+	target := wirings[wiring](suite.InProcess(reference.New(bug), t.TempDir()))
+	return trial.In(t, target, suite.Options{Checks: []*suite.Check{c}}).Results[0]
 }
 
 func TestTheReferenceClientPassesEveryCheck(t *testing.T) {
-	for _, c := range suite.Checks() {
-		t.Run(c.ID, func(t *testing.T) {
-			inMemory(t, c)
-			got := judge(t, nil, c)
-			if got.Verdict != suite.Pass {
-				t.Errorf("%s: %s", got.Verdict, got.Why)
-			}
-			for _, k := range got.Cases {
-				if k.Verdict != suite.Pass {
-					t.Errorf("case %q: %s: %s\n%s", k.Name, k.Verdict, k.Why, k.Output)
+	inWirings(t, func(t *testing.T, wiring string) {
+		for _, c := range suite.Covered(wiring) {
+			t.Run(c.ID, func(t *testing.T) {
+				got := judge(t, wiring, nil, c)
+				if got.Verdict != suite.Pass {
+					t.Errorf("%s: %s", got.Verdict, got.Why)
 				}
-			}
-		})
-	}
+				for _, k := range got.Cases {
+					if k.Verdict != suite.Pass && !k.Uncovered {
+						t.Errorf("case %q: %s: %s\n%s", k.Name, k.Verdict, k.Why, k.Output)
+					}
+				}
+			})
+		}
+	})
 }
 
-// inMemory leaves out the checks that are about processes.
-func inMemory(t *testing.T, c *suite.Check) {
+// covers reports whether a wiring has a check.
+func covers(t *testing.T, wiring, id string) bool {
 	t.Helper()
-	if c.Process {
-		t.Skip("it looks at a process; another test has it")
+	c := suite.Find(id)
+	if c == nil {
+		t.Fatalf("there is no check %q", id)
 	}
+	return slices.Contains(suite.Covered(wiring), c)
 }
 
 // unmet reports whether a verdict says that a client does not meet a requirement.
@@ -49,20 +67,23 @@ func unmet(v suite.Verdict) bool {
 }
 
 func TestEachBugFailsItsCheck(t *testing.T) {
-	for _, bug := range reference.Bugs() {
-		t.Run(bug.Check, func(t *testing.T) {
-			for _, id := range append([]string{bug.Check}, bug.Also...) {
-				c := suite.Find(id)
-				if c == nil {
-					t.Fatalf("there is no check %q", id)
-				}
-				inMemory(t, c)
-				if got := judge(t, bug, c); !unmet(got.Verdict) {
-					t.Errorf("%s of a client that %s: %s: %s", id, bug.What, got.Verdict, got.Why)
-				}
+	inWirings(t, func(t *testing.T, wiring string) {
+		for _, bug := range reference.Bugs() {
+			if wiring == suite.Explicit && bug.Check == lostCheck {
+				continue
 			}
-		})
-	}
+			t.Run(bug.Check, func(t *testing.T) {
+				for _, id := range append([]string{bug.Check}, bug.Also...) {
+					if !covers(t, wiring, id) {
+						continue
+					}
+					if got := judge(t, wiring, bug, suite.Find(id)); !unmet(got.Verdict) {
+						t.Errorf("%s of a client that %s: %s: %s", id, bug.What, got.Verdict, got.Why)
+					}
+				}
+			})
+		}
+	})
 }
 
 func TestEveryCheckHasABugThatFailsIt(t *testing.T) {
@@ -79,10 +100,10 @@ var (
 )
 
 // wanted reports whether a bug is tried with a check, by their numbers.
-func wanted(bug, check int, c *suite.Check) bool {
-	const part = 41
+func wanted(wiring string, bug, check int, c *suite.Check) bool {
+	part := map[string]int{suite.Memory: 41, suite.Explicit: 41 * 8} // the latter differs in no check
 	if !*matrix {
-		return (bug+check)%part == 0
+		return (bug+check)%part[wiring] == 0
 	}
 	return *columns == "" || slices.Contains(strings.Split(*columns, ","), c.ID)
 }
@@ -90,20 +111,22 @@ func wanted(bug, check int, c *suite.Check) bool {
 // TestNoBugFailsOtherChecks runs every check against every bug if -matrix says so,
 // as CI does, and else a part of them.
 func TestNoBugFailsOtherChecks(t *testing.T) {
-	for i, bug := range reference.Bugs() {
-		if bug.Everything != "" {
-			continue
-		}
-		t.Run(bug.Check, func(t *testing.T) {
-			t.Parallel()
-			for j, c := range suite.Checks() {
-				if c.Process || c.ID == bug.Check || slices.Contains(bug.Also, c.ID) || !wanted(i, j, c) {
-					continue
-				}
-				if got := judge(t, bug, c); got.Verdict != suite.Pass {
-					t.Errorf("a client that %s also has %s at %s: %s", bug.What, got.Verdict, c.ID, got.Why)
-				}
+	inWirings(t, func(t *testing.T, wiring string) {
+		for i, bug := range reference.Bugs() {
+			if bug.Everything != "" || wiring == suite.Explicit && bug.Check == lostCheck {
+				continue
 			}
-		})
-	}
+			t.Run(bug.Check, func(t *testing.T) {
+				t.Parallel()
+				for j, c := range suite.Covered(wiring) {
+					if c.ID == bug.Check || slices.Contains(bug.Also, c.ID) || !wanted(wiring, i, j, c) {
+						continue
+					}
+					if got := judge(t, wiring, bug, c); got.Verdict != suite.Pass {
+						t.Errorf("a client that %s also has %s at %s: %s", bug.What, got.Verdict, c.ID, got.Why)
+					}
+				}
+			})
+		}
+	})
 }

@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 		}
 		driver.Main(reference.New(bug))
 	}
+	if len(os.Args) > 2 && os.Args[1] == lostWord {
+		serveLost(os.Args[2])
+	}
 	os.Exit(m.Run())
 }
 

@@ -23,7 +23,7 @@ judged by what it sends, and by what it makes of the answers, and needs not be
 changed: a small driver that you write tells it what to do. The driver reads
 requests in JSON, a line each, from standard input, and answers each of them
 with a line on standard output.`,
-	}, conformListCommand(), conformExplainCommand(), conformInitCommand(), conformSmokeCommand(), conformRunCommand(), conformMergeCommand(), conformXfailCommand(), conformSchemaCommand())
+	}, conformListCommand(), conformExplainCommand(), conformInitCommand(), conformSmokeCommand(), conformRunCommand(), conformServeCommand(), conformMergeCommand(), conformXfailCommand(), conformSchemaCommand())
 }
 
 // group makes a command that only has others.

@@ -6,6 +6,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,12 +20,31 @@ import (
 	"github.com/fakeentra/fakeentra/conformance/schema"
 )
 
+// serveDriver serves the driver of the reference client over HTTP, at the URL in a file
+// that it writes.
+func serveDriver(file string) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err == nil {
+		err = os.WriteFile(file+"~", []byte(`{"url":"http://`+l.Addr().String()+`"}`), 0o600)
+	}
+	if err == nil {
+		err = os.Rename(file+"~", file)
+	}
+	if err == nil {
+		err = http.Serve(l, driver.Handler(reference.New(nil)))
+	}
+	panic(err)
+}
+
 // referenceDriver drives the reference client of the conformance suite, or the one
 // that is wrong in the way that fails the check which its first argument names.
-// With "until" and a check, it says nothing any more when it comes to that one, and
+// With "http" and a file, it is served over HTTP. With "until" and a check, it says nothing any more when it comes to that one, and
 // with "crash" it ends then.
 func referenceDriver() {
 	args := append(os.Args[1:], "", "")
+	if args[0] == "http" {
+		serveDriver(args[1])
+	}
 	if args[0] != "until" && args[0] != "crash" {
 		driver.Main(reference.New(reference.FindBug(args[0])))
 	}

@@ -101,10 +101,14 @@ func (p *conformPrinter) begin(r *suite.Report, checks, jobs int) {
 	p.progress()
 }
 
-// wiring says why not the most complete wiring was taken.
+// wiring says why not the most complete wiring was taken, and what the one that was
+// does not do.
 func (p *conformPrinter) wiring(r *suite.Report) {
 	if r.WiringWhy != "" {
-		p.printf("wiring %s: %s\n", r.Wiring, r.WiringWhy)
+		p.printf("wiring %s is taken, which covers %d of %d checks: %s\n", r.Wiring, len(suite.Covered(r.Wiring)), r.Suite.Checks, r.WiringWhy)
+	}
+	for _, caveat := range r.Caveats {
+		p.printf("wiring %s: %s\n", r.Wiring, caveat)
 	}
 }
 
@@ -214,7 +218,7 @@ func (p *conformPrinter) expand(r suite.Result) {
 			again += " --chaos " + quoted([]string{p.chaos})
 		}
 	}
-	p.member("", "Alone", again+" "+p.command)
+	p.member("", "Alone", strings.TrimSpace(again+" "+p.command))
 	p.printf("\n")
 }
 
@@ -324,6 +328,9 @@ func (p *conformPrinter) end(r *suite.Report) {
 	}
 	if len(r.Uncovered) > 0 {
 		p.printf("\nthe wiring %s cannot have %d of the checks: %s\n", r.Wiring, len(r.Uncovered), strings.Join(r.Uncovered, ", "))
+	}
+	if len(r.PartlyUncovered) > 0 {
+		p.printf("the wiring %s cannot have some cases of %s\n", r.Wiring, strings.Join(r.PartlyUncovered, ", "))
 	}
 	p.standings(r)
 	all := slices.Clone(r.Results)

@@ -6,15 +6,19 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"net"
+	"net/url"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/fakeentra/fakeentra/conformance/driver"
 	conformreport "github.com/fakeentra/fakeentra/conformance/report"
 	"github.com/fakeentra/fakeentra/conformance/suite"
 )
@@ -44,28 +48,75 @@ type conformer struct {
 }
 
 // A wired is what commands are told about how the driver is led to the suite.
-type wired struct{ wiring, image, engine string }
+type wired struct {
+	wiring        string
+	image, engine string
+	driver        string // URL of one that others started
+	anywhere      bool   // also on another machine
+	ports         int
+}
+
+// wirings are what --wiring can be.
+func wirings() []string { return append(suite.CommandWirings(), suite.Attach) }
 
 func (w *wired) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&w.wiring, "wiring", suite.Auto, "`WAY` of leading the driver to the suite: "+strings.Join(suite.CommandWirings(), ", "))
-	cmd.Flags().StringVar(&w.image, "image", "", "run the driver in containers of `IMAGE`, as --wiring docker does in containers with this machine's files")
-	cmd.Flags().StringVar(&w.engine, "engine", "docker", "`PROGRAM` that starts containers: docker or podman")
-	complete(cmd, "wiring", suite.CommandWirings, cobra.ShellCompDirectiveNoFileComp)
+	f := cmd.Flags()
+	f.StringVar(&w.wiring, "wiring", suite.Auto, "`WAY` of leading the driver to the suite: "+strings.Join(wirings(), ", "))
+	f.StringVar(&w.image, "image", "", "run the driver in containers of `IMAGE`, as --wiring docker does in containers with this machine's files")
+	f.StringVar(&w.engine, "engine", "docker", "`PROGRAM` that starts containers: docker or podman")
+	f.StringVar(&w.driver, "driver", "", "talk to the driver at `URL`, such as http://127.0.0.1:4711, which runs already, by POST to /fcd (wiring attach)")
+	f.BoolVar(&w.anywhere, "driver-anywhere", false, "let --driver be on another machine, which has to lead the ports of --ports here")
+	f.IntVar(&w.ports, "ports", 0, "with --driver, give the endpoints the ports of loopback from `N` on (default: free ones)")
+	complete(cmd, "wiring", wirings, cobra.ShellCompDirectiveNoFileComp)
 	complete(cmd, "engine", func() []string { return []string{"docker", "podman"} }, cobra.ShellCompDirectiveDefault)
 }
 
 // check refuses what is no wiring.
 func (w *wired) check() error {
-	if !slices.Contains(suite.CommandWirings(), w.wiring) {
-		return usage("fakeentra conform run --help tells what they are", "--wiring is %q; expected one of %s", w.wiring, strings.Join(suite.CommandWirings(), ", "))
-	}
-	if w.image == "" {
+	const hint = "fakeentra conform run --help tells what they are"
+	switch {
+	case !slices.Contains(wirings(), w.wiring):
+		return usage(hint, "--wiring is %q; expected one of %s", w.wiring, strings.Join(wirings(), ", "))
+	case w.driver != "":
+		return w.checkDriver()
+	case w.wiring == suite.Attach:
+		return usage("fakeentra conform serve is for a client that you run by hand", "the wiring attach needs the URL of a driver that runs; expected --driver")
+	case w.ports != 0 || w.anywhere:
+		return usage("with one that is started here, the ports are free ones", "--ports and --driver-anywhere are for a driver that runs; expected --driver")
+	case w.image == "":
 		return nil
-	}
-	if w.wiring != suite.Auto && w.wiring != suite.Docker {
+	case w.wiring != suite.Auto && w.wiring != suite.Docker:
 		return usage("leave one of them out", "--image is for --wiring docker, but --wiring is %s", w.wiring)
 	}
 	w.wiring = suite.Docker
+	return nil
+}
+
+// checkDriver refuses what does not go with a driver that runs.
+func (w *wired) checkDriver() error {
+	switch {
+	case w.image != "":
+		return usage("leave one of them out", "there are two drivers: the one at %s, and the one in the image %s", w.driver, w.image)
+	case w.wiring != suite.Attach && w.wiring != suite.Auto:
+		return usage("leave --wiring out", "the wiring %s starts the driver itself; expected none with --driver, or attach", w.wiring)
+	case w.ports < 0 || w.ports > maxFirstPort:
+		return usage("for instance --ports 18440", "--ports is %d; expected a number from 1 to %d", w.ports, maxFirstPort)
+	}
+	return w.checkURL()
+}
+
+// maxFirstPort leaves room for the ports behind it.
+const maxFirstPort = 65000
+
+func (w *wired) checkURL() error {
+	u, err := url.Parse(w.driver)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Path != "" && u.Path != "/" || u.RawQuery != "" {
+		return usage("requests are sent to the path /fcd", "--driver is %q; expected a URL such as http://127.0.0.1:4711", w.driver)
+	}
+	ip := net.ParseIP(u.Hostname())
+	if loopback := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback(); !loopback && !w.anywhere {
+		return usage("--driver-anywhere permits it: what the driver is told to use are ports of loopback here, which its machine has to lead here", "--driver is %q, which is another machine; expected one of loopback", w.driver)
+	}
 	return nil
 }
 
@@ -73,9 +124,11 @@ func (w *wired) check() error {
 func (w *wired) arguments(args []string) string {
 	var flags []string
 	switch {
+	case w.driver != "":
+		flags = append(flags, "--driver", w.driver)
 	case w.image != "":
 		flags = append(flags, "--image", w.image)
-	case w.wiring == suite.Docker:
+	case w.wiring != suite.Auto:
 		flags = append(flags, "--wiring", w.wiring)
 	}
 	if w.wiring == suite.Docker && w.engine != "docker" {
@@ -87,21 +140,30 @@ func (w *wired) arguments(args []string) string {
 	return quoted(flags)
 }
 
-// command returns a driver with its wiring.
-func (w *wired) command(args []string) (suite.Command, error) {
-	c := suite.Command{Args: args, Wiring: w.wiring, Image: w.image, Engine: w.engine}
-	if w.image != "" { // the driver is in there
-		return c, nil
+// target returns what runs a driver.
+func (w *wired) target(args []string, memory int64, scale float64, inspect func(driver.Op, []byte, []byte) error) (suite.Target, error) {
+	if w.driver != "" {
+		return suite.Remotely(suite.Remote{URL: w.driver, Ports: w.ports, Scale: scale, Inspect: inspect}), nil
 	}
-	var err error
-	c.Path, err = findDriver(args[0])
-	return c, err
+	c := suite.Command{Args: args, Wiring: w.wiring, Image: w.image, Engine: w.engine, MaxMemory: memory, Scale: scale, Inspect: inspect}
+	if w.image == "" { // else the driver is in there
+		var err error
+		if c.Path, err = findDriver(args[0]); err != nil {
+			return suite.Target{}, err
+		}
+	}
+	return suite.Process(c), nil
 }
 
-// driverArguments refuses a command line without a driver. An image may have one.
+// driverArguments refuses a command line without a driver, or with two. An image may
+// have one.
 func driverArguments(cmd *cobra.Command, args []string) error {
-	if image := cmd.Flags().Lookup("image"); len(args) == 0 && (image == nil || !image.Changed) {
+	url := cmd.Flag("driver").Value.String()
+	switch {
+	case len(args) == 0 && url == "" && !cmd.Flag("image").Changed:
 		return usage("for instance "+cmd.CommandPath()+" -- node driver.mjs", "there is no driver to run")
+	case len(args) > 0 && url != "":
+		return usage("leave one of them out", "there are two drivers: the one at %s, and %s", url, quoted(args))
 	}
 	return nil
 }
@@ -113,7 +175,8 @@ func conformRunCommand() *cobra.Command {
 		Short: "put a client to the checks",
 		Example: `  fakeentra conform run -- node driver.mjs
   fakeentra conform run --only 'IMDS-*' --strict --report r.json -- ./driver
-  fakeentra conform run --image my-driver`,
+  fakeentra conform run --image my-driver
+  fakeentra conform run --driver http://127.0.0.1:4711`,
 		Long: `Puts the client that a driver drives to the checks, and tells what it does not
 do as it should, and how to see it again.
 
@@ -124,11 +187,17 @@ is led to the cloud is the wiring:
             of production, and no network besides; every check
   docker    likewise in a container, of --image or with this machine's files,
             where Docker Engine or Podman runs here; every check
-  explicit  by URLs in its configuration (not available yet)
-  attach    likewise, started by hand (not available yet)
+  explicit  by URLs of loopback in its configuration (config.endpoints), and by
+            variables, on every system; not the checks that need names
+  attach    likewise, but one driver, which runs already, for all: --driver
+            is its URL; not the checks that need a process or variables. For a
+            client that you run by hand, see "fakeentra conform serve"
   auto      netns if this machine permits it, or else explicit
 
-Checks that a wiring cannot have are skipped, and the report says which.
+Checks that a wiring cannot have are skipped, and the report says which. In
+explicit and attach, a driver that does not go where it is led stops the run. In
+explicit nothing keeps it from the network but a proxy in its environment that
+leads nowhere, and its memory is limited on Linux alone; in attach nothing does.
 
 The driver's home and its folder for temporary files are empty. It inherits the
 environment, but for what leads Azure clients elsewhere and all that begins with
@@ -285,12 +354,14 @@ func (c *conformer) prepare(args []string) ([]*suite.Check, suite.Target, error)
 			return nil, suite.Target{}, err
 		}
 	}
-	command, err := c.command(args)
-	if err != nil {
-		return nil, suite.Target{}, err
+	if c.driver != "" {
+		c.jobs = 1
+		if c.seed == suite.DefaultSeed { // the driver may have seen it before
+			c.seed = fmt.Sprintf("%s %d", suite.DefaultSeed, time.Now().UnixMilli())
+		}
 	}
-	command.MaxMemory, command.Scale = memory, c.scale
-	return checks, suite.Process(command), nil
+	target, err := c.target(args, memory, c.scale, nil)
+	return checks, target, err
 }
 
 // findDriver returns the path of a driver.

@@ -45,16 +45,15 @@ func smoke(cmd *cobra.Command, args []string, w wired, scale float64) error {
 	if err := w.check(); err != nil {
 		return err
 	}
-	command, err := w.command(args)
+	target, err := w.target(args, 0, scale, inspect)
 	if err != nil {
 		return err
 	}
-	command.Scale, command.Inspect = scale, inspect
 	ctx, stop := untilSignal(cmd.Context())
 	defer stop()
 	p := newConformPrinter(cmd.OutOrStdout(), w, args, false)
 	p.again = "fakeentra conform smoke"
-	report, err := suite.Run(ctx, suite.Process(command), suite.Options{
+	report, err := suite.Run(ctx, target, suite.Options{
 		Checks: suite.Smoke(), Jobs: 1, Scale: scale,
 		Met: func(r *suite.Report) {
 			p.driver(r)

@@ -12,6 +12,15 @@
 // Package schema has all messages as JSON Schemas; "fakeentra conform smoke" holds
 // drivers to them.
 //
+// # Over HTTP
+//
+// A driver that cannot be a child process, such as one on a telephone, in a browser or
+// in a device, may be started by others and answer over HTTP: each request is the body
+// of a POST to /fcd, and the answer to it that of the response, with the status 200.
+// "fakeentra conform run --driver URL" talks to it. It is told where things are by
+// config.endpoints alone, and trusts ca_file by what its client has for that: nobody
+// sets its variables. In Go, [Handler] answers.
+//
 // # One call for each request
 //
 // A driver that cannot stay alive, such as a shell script, is called anew for each
@@ -31,7 +40,7 @@
 //	FCD_CLOUD, FCD_TENANT, FCD_APP_CLIENT_ID, FCD_AUDIENCE
 //	FCD_IDENTITY_KIND, FCD_IDENTITY_VALUE   config.identity
 //	FCD_MI_SOURCE                           config.mi_source
-//	FCD_AUTHORITY, FCD_BLOB, FCD_CA_FILE    config.endpoints
+//	FCD_AUTHORITY, FCD_IMDS, FCD_BLOB, FCD_CA_FILE  config.endpoints
 //	FCD_SCOPE, FCD_CLAIMS                   of token; scopes have spaces between them
 //	FCD_ACTION, FCD_URL                     of resource
 //	FCD_RESOURCE                            of mi_token

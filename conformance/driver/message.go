@@ -138,12 +138,15 @@ type Identity struct {
 }
 
 // Endpoints tell where things are. In the mode netns they are where they are in
-// production, so that a driver needs none of it.
+// production, so that a driver needs none of it. In the mode explicit they are the
+// only way to them: URLs of loopback, of which those with https have certificates
+// that CAFile vouches for. The sources besides imds are found by the environment
+// in both.
 type Endpoints struct {
-	Mode      string `json:"mode"` // netns or explicit
-	Authority string `json:"authority"`
-	IMDS      string `json:"imds"`
-	Blob      string `json:"blob"`
+	Mode      string `json:"mode"`      // netns or explicit
+	Authority string `json:"authority"` // such as https://login.microsoftonline.com, without a slash at the end
+	IMDS      string `json:"imds"`      // such as http://169.254.169.254
+	Blob      string `json:"blob"`      // of a storage account
 	CAFile    string `json:"ca_file,omitempty"`
 }
 

@@ -68,7 +68,7 @@ func authorityBugs() []*Bug {
 			Break: func(k *knobs) { k.TenantIsReference = true },
 		},
 		{
-			Check: "AUT-06", What: "posts by http if its authority says so",
+			Check: "AUT-06", What: "posts by http if its authority says so, which it asks for nothing else",
 			Break: func(k *knobs) {
 				inClear := false
 				k.configure = append(k.configure, func(c *driver.Config) {
@@ -76,6 +76,18 @@ func authorityBugs() []*Bug {
 					if rest, inClear = strings.CutPrefix(c.Endpoints.Authority, "http://"); inClear {
 						c.Endpoints.Authority = "https://" + rest
 					}
+				})
+				k.onWire(toAuthority, func(next http.RoundTripper) http.RoundTripper {
+					return roundTripper(func(r *http.Request) (*http.Response, error) {
+						if !inClear {
+							return next.RoundTrip(r)
+						}
+						tenant := "https://" + r.URL.Host + "/" + k.client.Tenant
+						body, err := json.Marshal(map[string]string{
+							"token_endpoint": tenant + "/oauth2/v2.0/token", "authorization_endpoint": tenant + "/oauth2/v2.0/authorize", "issuer": tenant + "/v2.0",
+						})
+						return with(&http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Request: r}, body), err
+					})
 				})
 				k.request(toToken, func(r *http.Request) {
 					if inClear {

@@ -22,7 +22,7 @@ func (k *knobs) toIMDS(change func(*http.Request)) {
 	})
 }
 
-func isIMDS(r *http.Request) bool { return r.URL.Hostname() == "169.254.169.254" }
+func isIMDS(r *http.Request) bool { return r.Context().Value(imdsKey{}) != nil }
 
 // query changes the parameters of a request.
 func query(r *http.Request, change func(url.Values)) {

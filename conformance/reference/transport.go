@@ -33,6 +33,7 @@ func newTransports(c *client) *transports {
 		base = http.DefaultTransport.(*http.Transport)
 	}
 	base = base.Clone()
+	c.trustFile(base)
 	direct := base.Clone()
 	direct.Proxy = nil
 	for _, change := range c.network {
@@ -54,6 +55,19 @@ func newTransports(c *client) *transports {
 	})
 	t.resource = c.layers(toResource, base)
 	return t
+}
+
+// trustFile has a transport trust the certificate of the configuration, if it names one
+// and is all that leads to the suite.
+func (c *client) trustFile(t *http.Transport) {
+	if c.Endpoints.Mode != "explicit" || c.Endpoints.CAFile == "" {
+		return
+	}
+	roots := x509.NewCertPool()
+	if content, err := os.ReadFile(c.Endpoints.CAFile); err == nil {
+		roots.AppendCertsFromPEM(content)
+	}
+	t.TLSClientConfig = &tls.Config{RootCAs: roots}
 }
 
 // layers puts what a bug adds around a transport, then the log, then the name.

@@ -85,7 +85,7 @@ func Summary(w io.Writer, reports ...*suite.Report) error {
 				words = append(words, fmt.Sprintf("%d %s", n[v], v))
 			}
 		}
-		fmt.Fprintf(&b, "%d checks: %s. Suite %s, wiring %s, seed %s.\n\n", len(r.Results), strings.Join(words, ", "), r.Suite.Version, r.Wiring, cell(r.Seed))
+		fmt.Fprintf(&b, "%d checks: %s. Suite %s, wiring %s, seed %s.\n\n", len(r.Results), strings.Join(words, ", "), r.Suite.Version, wiring(r), cell(r.Seed))
 		first := true
 		for _, result := range r.Results {
 			if !unmet(result.Verdict) && !broken(result.Verdict) && result.Verdict != suite.XPass {

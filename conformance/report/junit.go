@@ -87,7 +87,7 @@ func JUnit(w io.Writer, reports ...*suite.Report) error {
 func newJUnitSuite(r *suite.Report, name string, named bool) junitSuite {
 	s := junitSuite{
 		Name: name, Timestamp: r.Started.Format(time.RFC3339),
-		Properties: []junitProperty{{"client", client(r)}, {"seed", r.Seed}, {"wiring", r.Wiring}, {"suite", r.Suite.Version + " " + r.Suite.Digest}},
+		Properties: []junitProperty{{"client", client(r)}, {"seed", r.Seed}, {"wiring", wiring(r)}, {"suite", r.Suite.Version + " " + r.Suite.Digest}},
 	}
 	if named {
 		s.Name = client(r) + " " + name

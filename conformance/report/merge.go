@@ -41,6 +41,7 @@ func Merge(reports ...*suite.Report) (*suite.Report, error) {
 		}
 	}
 	slices.SortFunc(merged.Results, func(a, b suite.Result) int { return number(a.ID) - number(b.ID) })
+	merged.Uncovered, merged.PartlyUncovered = suite.Uncovered(merged.Results)
 	merged.Standings = suite.Standings(&merged)
 	conclude(&merged, reports)
 	return &merged, missing(reports)

@@ -69,7 +69,7 @@ function show({ reports, checks, areas, before = [] }) {
     const filter = (v) => { $("show").value = `v-${v}`; update(); $("show").scrollIntoView({ block: "nearest" }); };
     return el("section", { class: "card", "aria-label": named(r) },
       el("h2", {}, named(r)),
-      el("p", { class: "faint" }, [impl.language, impl.runtime].filter(Boolean).join(", "), ` · ${many(r.results.length, "check")} in ${(r.took_ms / 1000).toFixed(1)} s · ${r.wiring}${r.shard ? ` · shard ${r.shard}` : ""}`),
+      el("p", { class: "faint" }, [impl.language, impl.runtime].filter(Boolean).join(", "), ` · ${many(r.results.length, "check")} in ${(r.took_ms / 1000).toFixed(1)} s · ${r.wiring}${r.uncovered ? `, which cannot have ${r.uncovered.length} of them` : ""}${r.shard ? ` · shard ${r.shard}` : ""}`),
       el("div", { class: "bar", role: "img", "aria-label": present.map((v) => `${n[v]} ${v}`).join(", ") }, present.map((v) => el("span", { class: `v-${v}`, style: `flex:${n[v]}` }))),
       el("div", { class: "legend" }, present.map((v) => el("button", { onclick: () => filter(v), title: "show these alone" }, el("span", { class: `dot v-${v}` }), `${n[v]} ${legend[v] || n[v] > 1 && plural[v] || words[v]}`))),
       (r.standings || []).length ? el("div", { class: "levels", "aria-label": "Levels" }, r.standings.map(standing)) : null,

@@ -38,6 +38,14 @@ func client(r *suite.Report) string {
 	return strings.TrimSpace(r.Driver.Implementation.Name + " " + r.Driver.Implementation.Version)
 }
 
+// wiring is the one of a report, with how many checks it could not have.
+func wiring(r *suite.Report) string {
+	if n := len(r.Uncovered); n > 0 {
+		return fmt.Sprintf("%s (which cannot have %d of the checks)", r.Wiring, n)
+	}
+	return r.Wiring
+}
+
 // count returns how many results have each verdict.
 func count(results []suite.Result) map[suite.Verdict]int {
 	n := map[suite.Verdict]int{}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"strings"
 	"testing"
 
@@ -36,6 +37,32 @@ func TestReportsAreReadAsTheyWereWritten(t *testing.T) {
 		if _, err := report.Read(strings.NewReader(wrong)); err == nil {
 			t.Errorf("%q was read as a report", wrong)
 		}
+	}
+}
+
+func TestReportsSayWhatTheWiringCannotHave(t *testing.T) {
+	part := func(shard string, results ...suite.Result) *suite.Report {
+		all, some := suite.Uncovered(results)
+		return &suite.Report{Wiring: suite.Explicit, Shard: shard, Results: results, Uncovered: all, PartlyUncovered: some}
+	}
+	uncovered, covered := suite.CaseResult{Verdict: suite.Skip, Uncovered: true}, suite.CaseResult{Verdict: suite.Pass}
+	merged, err := report.Merge(
+		part("1/2", suite.Result{ID: "IMDS-02", Verdict: suite.Pass, Cases: []suite.CaseResult{covered}}, suite.Result{ID: "SRC-04", Verdict: suite.Pass, Cases: []suite.CaseResult{covered, uncovered}}),
+		part("2/2", suite.Result{ID: "IMDS-10", Verdict: suite.Skip, Cases: []suite.CaseResult{uncovered, uncovered}}),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := strings.Join(merged.Uncovered, " ")+", "+strings.Join(merged.PartlyUncovered, " "), "IMDS-10, SRC-04"; got != want {
+		t.Errorf("the wiring cannot have %s, want %s", got, want)
+	}
+	const want = "wiring explicit (which cannot have 1 of the checks)"
+	var summary, junit bytes.Buffer
+	if err := errors.Join(report.Summary(&summary, merged), report.JUnit(&junit, merged)); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(summary.String(), want) || !strings.Contains(junit.String(), `name="wiring" value="explicit (which cannot have 1 of the checks)"`) {
+		t.Errorf("not said: %s\n%s\n%s", want, summary.String(), junit.String())
 	}
 }
 

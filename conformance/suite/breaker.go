@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/fakeentra/fakeentra/conformance/driver"
 	"github.com/fakeentra/fakeentra/conformance/internal/lab"
@@ -47,6 +48,14 @@ func (b *breaker) Enter(ctx context.Context, l *lab.Lab, p stage.Place) (stage.S
 type broken struct {
 	stage.Stage
 	*breaker
+}
+
+// Spent is how long the client took, where that is not how long the answer took.
+func (s broken) Spent() time.Duration {
+	if s, ok := s.Stage.(interface{ Spent() time.Duration }); ok {
+		return s.Spent()
+	}
+	return -1
 }
 
 // Do implements [stage.Stage].

@@ -2,6 +2,8 @@ package suite
 
 import (
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/fakeentra/fakeentra/conformance/driver"
@@ -68,11 +70,23 @@ func discoveryChecks() []*Check {
 			Cases: []Case{{Run: func(s *Session) {
 				s.Config.Endpoints.Authority, s.Config.Discovery = "https://"+lab.PrivateHost, false
 				got := s.Token()
+				known := s.loginHostsOutside()
+				s.Want("elsewhere", len(known) == 0, "no connection to a login host that is known", "%s", strings.Join(known, ", "))
 				s.WantUntouched("discovery", lab.InstanceDiscovery)
 				s.Want("exchange", len(s.Exchanges(lab.Token)) > 0, "a token request", "none, and %s", got)
 			}}},
 		},
 	}
+}
+
+// loginHostsOutside returns the login hosts of the cloud that the client asked for
+// where they do not lead to the lab, as when it is configured with URLs of loopback.
+func (s *Session) loginHostsOutside() []string {
+	return slices.DeleteFunc(s.Leaks(), func(leak string) bool {
+		_, host, _ := strings.Cut(leak, " ")
+		name, _, _ := strings.Cut(host, ":")
+		return !slices.Contains(s.Environment.LoginAliases, name)
+	})
 }
 
 // document has the client ask for a token while the OpenID configuration has other

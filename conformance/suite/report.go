@@ -22,10 +22,14 @@ type Report struct {
 	Wiring string `json:"wiring"`
 	// WiringWhy says why not the wiring was taken that covers more.
 	WiringWhy string `json:"wiring_why,omitempty"`
+	// Caveats are what the wiring does not keep the driver from.
+	Caveats []string `json:"caveats,omitempty"`
 	// Uncovered are the checks that were skipped because the wiring cannot have
 	// them, whatever the client is capable of.
 	Uncovered []string `json:"uncovered,omitempty"`
-	Strict    bool     `json:"strict,omitempty"`
+	// PartlyUncovered are those of which the wiring cannot have some case.
+	PartlyUncovered []string `json:"partly_uncovered,omitempty"`
+	Strict          bool     `json:"strict,omitempty"`
 	// XPassWarns says that an expectation which is not needed any more fails
 	// nothing.
 	XPassWarns bool `json:"xpass_warns,omitempty"`
@@ -118,6 +122,8 @@ type CaseResult struct {
 	Exchanges  []Exchange  `json:"exchanges,omitempty"`
 	Output     string      `json:"output,omitempty"` // of the driver, where the verdict is not pass
 	Took       Millis      `json:"took_ms"`
+	// Uncovered says that it was skipped because the wiring cannot have it.
+	Uncovered bool `json:"uncovered,omitempty"`
 }
 
 // An Exchange is a request and its answer as the report shows them.

@@ -83,6 +83,13 @@ type Options struct {
 	XPassWarns bool
 	// Scale multiplies what drivers are given in time; 1 if zero.
 	Scale float64
+	// Steady gives all checks one tenant, application and identity, for clients that
+	// are configured by hand. Those that keep tokens must not live on from one to the
+	// next.
+	Steady bool
+	// Begins is called before each case that is not skipped at once, from one goroutine
+	// at a time if Jobs is 1. It may be nil.
+	Begins func(c *Check, name string)
 	// Met is called when the driver has said who it is, with a report without
 	// results. It may be nil.
 	Met func(*Report)
@@ -140,6 +147,15 @@ func Run(ctx context.Context, t Target, o Options) (*Report, error) {
 		hello.Capabilities = []driver.Capability{} // which JSON does not call null
 	}
 	r.hello = hello
+	_, byHand := t.Target.(*stage.Hand)
+	if !byHand { // whoever runs it sees where it goes
+		if err := r.follows(ctx); err != nil {
+			if ctx.Err() == nil {
+				err = &BrokenDriver{err}
+			}
+			return nil, errors.Join(err, t.Close())
+		}
+	}
 	report := &Report{
 		Schema: Schema, Suite: Suite{Version, Digest(), len(Checks())}, Seed: o.Seed, Chaos: o.Chaos, Wiring: r.target.Wiring(), Strict: o.Strict,
 		XPassWarns: o.XPassWarns, Driver: hello, Started: time.Now().UTC(),
@@ -147,6 +163,7 @@ func Run(ctx context.Context, t Target, o Options) (*Report, error) {
 	if auto, ok := t.Target.(*stage.Auto); ok {
 		report.WiringWhy = auto.Why()
 	}
+	report.Caveats = stage.Caveats(t.Target)
 	if o.Expected != nil {
 		o.Expected.Meet(report)
 	}
@@ -154,7 +171,7 @@ func Run(ctx context.Context, t Target, o Options) (*Report, error) {
 		o.Met(report)
 	}
 	report.Results = r.all(ctx)
-	report.Uncovered = uncoveredBy(report.Wiring, report.Results)
+	report.Uncovered, report.PartlyUncovered = Uncovered(report.Results)
 	report.Standings = Standings(report)
 	if o.Expected != nil {
 		report.Stale, report.Partial = o.Expected.Stale(), o.Expected.Partial()
@@ -175,20 +192,27 @@ func Run(ctx context.Context, t Target, o Options) (*Report, error) {
 // a client may keep tokens of those that it has seen.
 func (r *runner) attempt(ctx context.Context, c *Check, k Case, round int) (result CaseResult) {
 	result = CaseResult{Name: k.Name, Verdict: Skip}
+	if result.Why = c.uncovered(r.target.Wiring()); result.Why != "" {
+		result.Uncovered = true
+		return result
+	}
 	for _, need := range c.needs(k) {
 		if !slices.Contains(r.hello.Capabilities, need) {
 			result.Why = "the driver does not say that it is capable of " + string(need)
 			return result
 		}
 	}
-	if result.Why = c.uncovered(r.target.Wiring()); result.Why != "" {
-		return result
-	}
 	began := time.Now()
 	defer func() { result.Took = millis(time.Since(began)) }()
-	fixture := lab.Fixture{Seed: strings.Join([]string{r.Seed, c.ID, k.Name}, "/")}
-	if round > 1 {
-		fixture.Seed += fmt.Sprintf("/%d", round)
+	if r.Begins != nil {
+		r.Begins(c, k.Name)
+	}
+	fixture := lab.Fixture{Seed: r.Seed}
+	if !r.Steady {
+		fixture.Seed = strings.Join([]string{r.Seed, c.ID, k.Name}, "/")
+		if round > 1 {
+			fixture.Seed += fmt.Sprintf("/%d", round)
+		}
 	}
 	if r.Chaos != "" {
 		fixture.Noise = r.Chaos + "/" + fixture.Seed
@@ -203,10 +227,11 @@ func (r *runner) attempt(ctx context.Context, c *Check, k Case, round int) (resu
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.scaled(limits[c.Takes()]))
 	defer cancel()
-	s := &Session{Lab: l, Config: config(l), run: r, check: c, ctx: ctx, hello: r.hello, alone: k.After != nil || impatient(c.needs(k))}
+	s := r.session(ctx, l, c)
+	s.alone, s.ends = k.After != nil || impatient(c.needs(k)), k.After != nil
 	end := s.play(k)
 	s.judge(&result, c.Level, end)
-	result.Conditions = s.conditions
+	result.Conditions, result.Uncovered = s.conditions, s.uncovered
 	result.Exchanges = s.exchanges(began)
 	if result.Verdict != Pass && s.stage != nil {
 		result.Output = s.hide(shorten(s.stage.Output(), maxShown))
@@ -215,6 +240,10 @@ func (r *runner) attempt(ctx context.Context, c *Check, k Case, round int) (resu
 		result.Verdict, result.Why = Error, err.Error()
 	}
 	return result
+}
+
+func (r *runner) session(ctx context.Context, l *lab.Lab, c *Check) *Session {
+	return &Session{Lab: l, Config: config(l), run: r, check: c, ctx: ctx, hello: r.hello}
 }
 
 // impatient reports whether a case has callers that give up. What a client does for

@@ -49,7 +49,11 @@ func (r *runner) all(ctx context.Context) []Result {
 		s.changed.Broadcast()
 	})()
 	var group sync.WaitGroup
-	for range max(r.Jobs, 1) {
+	jobs := max(r.Jobs, 1)
+	if r.target.Wiring() == Attach { // there is one driver
+		jobs = 1
+	}
+	for range jobs {
 		group.Go(func() { s.work(ctx) })
 	}
 	group.Wait()

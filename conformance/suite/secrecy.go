@@ -191,7 +191,7 @@ func issued(a *lab.Answer) string {
 func (s *Session) wantDiscreet(got Got) {
 	var found []string
 	if f := got.Error; f != nil {
-		found = s.spilled(strings.Join([]string{f.Message, f.OAuthError, f.CorrelationID}, "\n"))
+		found = s.spilled(strings.Join([]string{got.Message(), f.OAuthError, f.CorrelationID}, "\n"))
 	}
 	s.Want("error", len(found) == 0, "no secret in the error", "%s", strings.Join(found, " and "))
 }

@@ -45,12 +45,14 @@ type Session struct {
 	stage      stage.Stage
 	client     *Client
 	alone      bool // the driver's process serves no other case
+	ends       bool // it is looked at when it has ended
 	opened     int
 	asked      int
 	lenient    time.Duration // an operation that takes longer is an error of the client's; 0 if it is the driver's
 	left       bool          // there was one: the client still works on it
 	conditions []Condition
 	unarmed    []string
+	uncovered  bool // the wiring cannot have the place
 }
 
 // A Client is one client under test of a session.
@@ -72,6 +74,9 @@ func (g Got) OK() bool { return g.Error == nil }
 func (g Got) Message() string {
 	if g.Error == nil {
 		return ""
+	}
+	if g.Error.Message == stage.Untold {
+		panic(ended{Inconclusive, "it is about what the client says, which nobody told"})
 	}
 	return g.Error.Message
 }
@@ -371,10 +376,13 @@ func (s *Session) start() {
 	}
 	unnamed := s.Config.Identity.Kind == "system"
 	st, err := s.run.target.Enter(s.ctx, s.Lab, stage.Place{
-		Environ: s.Environ, Proxy: s.Proxy, IPv6: s.IPv6, Watch: s.Watch, Files: s.Files, Unnamed: unnamed,
+		Environ: s.Environ, Proxy: s.Proxy, IPv6: s.IPv6, Watch: s.Watch, Files: s.Files, Unnamed: unnamed, Ends: s.ends,
 		Fresh: s.alone || unnamed || len(s.Environ) > 0 || s.Proxy || len(s.IPv6) > 0 || s.Watch || len(s.Files) > 0 || s.Host.Source() != fakeentra.IMDS,
 	})
 	switch {
+	case errors.Is(err, stage.ErrUncovered):
+		s.uncovered = true
+		panic(ended{Skip, err.Error()})
 	case errors.Is(err, stage.ErrProcess), errors.Is(err, stage.ErrNoIPv6):
 		panic(ended{Skip, err.Error()})
 	case err != nil:
@@ -404,6 +412,9 @@ func (s *Session) do(r driver.Request) (driver.Answer, time.Duration) {
 	began := time.Now()
 	a, err := s.stage.Do(ctx, r)
 	took := time.Since(began)
+	if by, ok := s.stage.(interface{ Spent() time.Duration }); ok && by.Spent() >= 0 {
+		took = by.Spent()
+	}
 	switch {
 	case ctx.Err() != nil && err != nil && s.lenient > 0 && s.ctx.Err() == nil:
 		s.left = true
@@ -450,9 +461,12 @@ func (s *Session) onceBegun(d time.Duration, then func()) (stop func()) {
 	}
 }
 
+// usualPatience is how long an operation may take unless a check says otherwise.
+const usualPatience = 15 * time.Second
+
 func (s *Session) patience() time.Duration {
 	if s.Patience == 0 {
-		return s.run.scaled(15 * time.Second)
+		return s.run.scaled(usualPatience)
 	}
 	return s.run.scaled(s.Patience)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/fakeentra/fakeentra/conformance/driver"
 	"github.com/fakeentra/fakeentra/conformance/internal/stage"
 )
 
@@ -22,7 +23,18 @@ const (
 func Wirings() []string { return []string{Netns, Docker, Explicit, Attach, Memory} }
 
 // CommandWirings lists what [Command.Wiring] can be.
-func CommandWirings() []string { return []string{Auto, Netns, Docker, Explicit, Attach} }
+func CommandWirings() []string { return []string{Auto, Netns, Docker, Explicit} }
+
+// WithURLs returns the target of [InProcess] for a driver that is led to the suite by
+// the URLs in its configuration, as in the wiring [Explicit].
+func WithURLs(t Target) Target {
+	if m, ok := t.Target.(*stage.Memory); ok {
+		own := *m
+		own.Explicit = true
+		return Target{&own}
+	}
+	return t
+}
 
 // IsUnavailable reports whether an error of [Run] says that this machine cannot
 // have the wiring.
@@ -37,10 +49,10 @@ func Process(c Command) Target {
 		panic(fmt.Sprintf("there is no wiring %q for a program", c.Wiring))
 	}
 	if c.Wiring == Auto {
-		return Target{&stage.Auto{Targets: []stage.Target{c.process(stage.Netns{}), c.process(stage.Missing(Explicit))}}}
+		return Target{&stage.Auto{Targets: []stage.Target{c.process(stage.Netns{}), c.process(stage.Explicit{})}}}
 	}
 	wirings := map[string]stage.Wiring{
-		Netns: stage.Netns{}, Docker: &stage.Docker{Engine: c.Engine, Image: c.Image}, Explicit: stage.Missing(Explicit), Attach: stage.Missing(Attach),
+		Netns: stage.Netns{}, Docker: &stage.Docker{Engine: c.Engine, Image: c.Image}, Explicit: stage.Explicit{},
 	}
 	return Target{c.process(wirings[c.wiring()])}
 }
@@ -54,6 +66,25 @@ func (c Command) wiring() string {
 
 func (c Command) process(w stage.Wiring) *stage.Process {
 	return &stage.Process{Path: c.Path, Args: c.Args, Wired: w, MaxMemory: c.MaxMemory, Scale: c.Scale, Inspect: c.Inspect}
+}
+
+// A Remote is a driver that others started, and that answers over HTTP: each request is
+// the body of a POST to the path /fcd of its URL, and its answer that of the response.
+type Remote struct {
+	URL string // such as http://127.0.0.1:4711
+	// Ports is the first of the ports of loopback that the endpoints get; free ones
+	// if 0.
+	Ports int
+	// Scale and Inspect are as in [Command].
+	Scale   float64
+	Inspect func(op driver.Op, request, answer []byte) error
+}
+
+// Remotely returns the target of a driver that others started, in the wiring [Attach].
+// One case runs at a time. Errors of [Run] are as [IsUnavailable] says where the ports
+// are taken.
+func Remotely(r Remote) Target {
+	return Target{&stage.Attached{URL: r.URL, Ports: r.Ports, Scale: r.Scale, Inspect: r.Inspect}}
 }
 
 // uncovered says why a wiring cannot have a check; it is empty if it can.
@@ -74,13 +105,23 @@ func Covered(wiring string) []*Check {
 	return slices.DeleteFunc(Checks(), func(c *Check) bool { return c.uncovered(wiring) != "" })
 }
 
-// uncoveredBy returns the IDs of the results that a wiring could not have.
-func uncoveredBy(wiring string, results []Result) []string {
-	var ids []string
+// Uncovered returns the IDs of the checks that a wiring could not have: in no case, and
+// in some.
+func Uncovered(results []Result) (all, some []string) {
 	for _, r := range results {
-		if c := Find(r.ID); c != nil && c.uncovered(wiring) != "" {
-			ids = append(ids, r.ID)
+		n := 0
+		for _, k := range r.Cases {
+			if k.Uncovered {
+				n++
+			}
+		}
+		switch {
+		case n == 0:
+		case n == len(r.Cases):
+			all = append(all, r.ID)
+		default:
+			some = append(some, r.ID)
 		}
 	}
-	return ids
+	return all, some
 }

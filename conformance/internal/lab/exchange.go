@@ -52,6 +52,8 @@ type Exchange struct {
 	Fault  string // name of the rule that acted
 	Gone   bool   // the client, or a rule, broke the connection
 	Done   time.Time
+
+	address string // of the entrance, if it is another one than the host's
 }
 
 // Query returns the parameters of the URL.

@@ -10,6 +10,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/url"
 	"sync/atomic"
 	"time"
 
@@ -76,28 +77,66 @@ func (f *Front) Knows(name string) bool {
 // called once: the tunnels of the proxy come in there, too.
 func (f *Front) ServeTLS(ctx context.Context, ln net.Listener) error {
 	go f.tunnels.feed(ln)
-	return f.run(ctx, f.tunnels, "https", &tls.Config{
+	return f.run(ctx, f.tunnels, entrance{door: "https"}, f.hosts(""), ln)
+}
+
+// hosts is how hosts with https do TLS: the one that clients name, or always the one
+// that is given.
+func (f *Front) hosts(as string) *tls.Config {
+	return &tls.Config{
 		MinVersion: tls.VersionTLS10, // profiles raise it
 		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-			return f.configFor(hello, f.lab.Load())
+			return f.configFor(hello, f.lab.Load(), as)
 		},
-	}, ln)
+	}
+}
+
+// ServeAs answers for one host of the lab, such as https://login.microsoftonline.com,
+// at an address of loopback, such as https://127.0.0.1:4711, until ctx is done, and
+// closes ln. Documents of login hosts name that address then.
+func (f *Front) ServeAs(ctx context.Context, ln net.Listener, host, address *url.URL) error {
+	e := entrance{door: host.Scheme, as: host.Host, address: address.String()}
+	if host.Scheme == "https" {
+		return f.run(ctx, ln, e, f.hosts(host.Host))
+	}
+	return f.run(ctx, ln, e, nil)
+}
+
+// ServeStray is an HTTP proxy until ctx is done, and closes ln. It leads nowhere, and
+// tells stray the host and port that each request was for, in one goroutine for
+// each.
+func (f *Front) ServeStray(ctx context.Context, ln net.Listener, stray func(host string)) error {
+	return serve(ctx, ln, &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if _, _, err := net.SplitHostPort(host); err != nil {
+			host = net.JoinHostPort(host, "80") // only CONNECT has to name a port
+		}
+		stray(host)
+		http.Error(w, "fakeentra: nothing leaves this machine: "+host+" is not among the endpoints of the configuration", http.StatusForbidden)
+	})}, nil)
+}
+
+// An entrance is what a listener stands for.
+type entrance struct {
+	door    string
+	as      string // the host, where the address of the listener says nothing of it
+	address string // the URL of such a listener
 }
 
 // ServeHTTP answers at port 80 of every host until ctx is done, and closes ln.
 func (f *Front) ServeHTTP(ctx context.Context, ln net.Listener) error {
-	return f.run(ctx, ln, "http", nil)
+	return f.run(ctx, ln, entrance{door: "http"}, nil)
 }
 
 // ServeEndpoint answers for the managed identity endpoint of a source other than
 // IMDS until ctx is done, and closes ln.
 func (f *Front) ServeEndpoint(ctx context.Context, ln net.Listener) error {
-	return f.run(ctx, ln, "endpoint", nil)
+	return f.run(ctx, ln, entrance{door: "endpoint"}, nil)
 }
 
 // ServePinned is [Front.ServeEndpoint] with TLS, as at Service Fabric.
 func (f *Front) ServePinned(ctx context.Context, ln net.Listener) error {
-	return f.run(ctx, ln, "endpoint", &tls.Config{
+	return f.run(ctx, ln, entrance{door: "endpoint"}, &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 			l := f.lab.Load()
@@ -110,18 +149,24 @@ func (f *Front) ServePinned(ctx context.Context, ln net.Listener) error {
 // ServeProxy is an HTTP proxy until ctx is done, and closes ln. It opens tunnels
 // to the hosts of the lab, and answers everything else as it likes.
 func (f *Front) ServeProxy(ctx context.Context, ln net.Listener) error {
-	return f.run(ctx, ln, "proxy", nil)
+	return f.run(ctx, ln, entrance{door: "proxy"}, nil)
 }
 
-func (f *Front) run(ctx context.Context, ln net.Listener, door string, config *tls.Config, more ...io.Closer) error {
-	srv := &http.Server{
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { f.answer(door, w, r) }), TLSConfig: config,
+func (f *Front) run(ctx context.Context, ln net.Listener, e entrance, config *tls.Config, more ...io.Closer) error {
+	return serve(ctx, numbering{ln, &f.conns}, &http.Server{
+		Handler:   http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { f.answer(e, w, r) }),
 		ConnState: f.sockets.note,
-		ErrorLog:  log.New(io.Discard, "", 0), // handshakes that fail are what checks are about
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, connKey{}, connNumber(c))
 		},
-	}
+	}, config, more...)
+}
+
+// serve runs a server until ctx is done, in TLS if there is a config, and closes what
+// belongs to it.
+func serve(ctx context.Context, ln net.Listener, srv *http.Server, config *tls.Config, more ...io.Closer) error {
+	srv.TLSConfig = config
+	srv.ErrorLog = log.New(io.Discard, "", 0) // handshakes that fail are what checks are about
 	undo := context.AfterFunc(ctx, func() {
 		_ = srv.Close()
 		for _, c := range more {
@@ -129,12 +174,11 @@ func (f *Front) run(ctx context.Context, ln net.Listener, door string, config *t
 		}
 	})
 	defer undo()
-	numbered := numbering{ln, &f.conns}
 	var err error
 	if config == nil {
-		err = srv.Serve(numbered)
+		err = srv.Serve(ln)
 	} else {
-		err = srv.ServeTLS(numbered, "", "")
+		err = srv.ServeTLS(ln, "", "")
 	}
 	if errors.Is(err, http.ErrServerClosed) || ctx.Err() != nil {
 		return nil
@@ -142,17 +186,17 @@ func (f *Front) run(ctx context.Context, ln net.Listener, door string, config *t
 	return err
 }
 
-func (f *Front) answer(door string, w http.ResponseWriter, r *http.Request) {
+func (f *Front) answer(e entrance, w http.ResponseWriter, r *http.Request) {
 	l := f.lab.Load()
 	if l == nil {
 		http.Error(w, "no check is running", http.StatusServiceUnavailable)
 		return
 	}
-	if door == "proxy" && r.Method == http.MethodConnect {
+	if e.door == "proxy" && r.Method == http.MethodConnect {
 		f.tunnel(l, w, r)
 		return
 	}
-	l.serve(door, w, r)
+	l.serve(e, w, r)
 }
 
 // tunnel leads a connection through the proxy to the hosts with https.

@@ -5,6 +5,7 @@ package lab
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -70,17 +71,17 @@ const maxBody = 4 << 20
 // maxKept is how much of an answer is kept.
 const maxKept = 64 << 10
 
-// serve answers a request that came in by a door.
-func (l *Lab) serve(door string, w http.ResponseWriter, r *http.Request) {
+// serve answers a request that came in by an entrance.
+func (l *Lab) serve(e entrance, w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody))
 	if err != nil {
 		return // the client is gone
 	}
 	x := &Exchange{
-		At: time.Now(), Door: door, Conn: connOf(r), Proto: r.Proto, Method: r.Method, Host: r.Host, Target: r.RequestURI,
-		Header: r.Header, Body: body,
+		At: time.Now(), Door: e.door, Conn: connOf(r), Proto: r.Proto, Method: r.Method, Host: r.Host, Target: r.RequestURI,
+		Header: r.Header, Body: body, address: e.address,
 	}
-	x.URL = l.meant(door, r)
+	x.URL = l.meant(e, r)
 	x.Op = l.classify(x)
 	l.tape.begin(x)
 	defer l.tape.open.Done()
@@ -123,17 +124,17 @@ func (l *Lab) record(x *Exchange, rule *Rule, a *Answer) {
 }
 
 // meant returns the URL that a client asked for.
-func (l *Lab) meant(door string, r *http.Request) *url.URL {
+func (l *Lab) meant(e entrance, r *http.Request) *url.URL {
 	if r.URL.IsAbs() { // to a proxy
 		u := *r.URL
 		return &u
 	}
 	scheme := "http"
-	if door == "https" || door == "endpoint" && l.Pinned() {
+	if e.door == "https" || e.door == "endpoint" && l.Pinned() {
 		scheme = "https"
 	}
 	u := *r.URL
-	u.Scheme, u.Host = scheme, r.Host
+	u.Scheme, u.Host = scheme, cmp.Or(e.as, r.Host)
 	return &u
 }
 
@@ -144,8 +145,10 @@ func (l *Lab) usual(ctx context.Context, x *Exchange) *Answer {
 		return l.plausible(x)
 	}
 	u := *x.URL
-	if hostname(u.Host) == PrivateHost {
-		return l.askPrivately(ctx, &u, x)
+	if address := x.namedAddress(); address != "" {
+		a := l.askAs(ctx, &u, x)
+		a.Body = bytes.ReplaceAll(a.Body, []byte("https://"+l.Environment.LoginHost+"/"), []byte(address+"/"))
+		return a
 	}
 	if x.Door == "endpoint" {
 		u.Host = l.Host.Endpoint()

@@ -1,7 +1,6 @@
 package lab
 
 import (
-	"bytes"
 	"context"
 	"net/url"
 	"slices"
@@ -22,11 +21,22 @@ func anyLoginHost(name string) bool {
 	return slices.ContainsFunc(environments, func(e fakeentra.Environment) bool { return slices.Contains(e.LoginAliases, name) })
 }
 
-// askPrivately has the emulated cloud answer as a private one.
-func (l *Lab) askPrivately(ctx context.Context, u *url.URL, x *Exchange) *Answer {
-	public := *u
-	public.Host = l.Environment.LoginHost
-	a := l.ask(ctx, &public, x)
-	a.Body = bytes.ReplaceAll(a.Body, []byte("https://"+l.Environment.LoginHost+"/"), []byte("https://"+PrivateHost+"/"))
-	return a
+// namedAddress returns the URL that the answer has to name in place of the login
+// host's, or nothing: clients refuse a document of one host that is about another.
+func (x *Exchange) namedAddress() string {
+	switch documents := []Op{InstanceDiscovery, OpenIDConfig}; {
+	case x.address != "" && slices.Contains(documents, x.Op):
+		return x.address
+	case hostname(x.URL.Host) == PrivateHost:
+		return "https://" + PrivateHost
+	}
+	return ""
+}
+
+// askAs has the emulated cloud answer for a host that stands for its login host.
+func (l *Lab) askAs(ctx context.Context, u *url.URL, x *Exchange) *Answer {
+	if hostname(u.Host) == PrivateHost {
+		u.Host = l.Environment.LoginHost
+	}
+	return l.ask(ctx, u, x)
 }

@@ -1,10 +1,12 @@
 package lab
 
 import (
+	"cmp"
 	"crypto/sha1"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 )
@@ -86,13 +88,14 @@ func (p *profiles) of(name string) Profile {
 	return p.byName[""]
 }
 
-// configFor returns how a host does TLS, and records that it was asked to.
-func (f *Front) configFor(hello *tls.ClientHelloInfo, l *Lab) (*tls.Config, error) {
+// configFor returns how a host does TLS, and records that it was asked to. The host
+// is the one that the client names, or as.
+func (f *Front) configFor(hello *tls.ClientHelloInfo, l *Lab, as string) (*tls.Config, error) {
 	name := hostname(hello.ServerName)
 	var p Profile
 	if l != nil {
 		l.tape.greet(connNumber(hello.Conn), hello)
-		p = l.profiles.of(name)
+		p = l.profiles.of(cmp.Or(as, name))
 	}
 	return f.config(p, name)
 }
@@ -105,10 +108,11 @@ func (f *Front) config(p Profile, name string) (*tls.Config, error) {
 	if p.Name != "" {
 		name = p.Name
 	}
-	if name == "" {
-		name = "localhost"
-	}
 	template := &x509.Certificate{DNSNames: []string{name}}
+	if name == "" || name == "localhost" { // clients that go to an address name nobody
+		template.DNSNames = []string{"localhost"}
+		template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
+	}
 	if p.NotBefore != 0 || p.NotAfter != 0 {
 		now := time.Now()
 		template.NotBefore, template.NotAfter = now.Add(p.NotBefore), now.Add(p.NotAfter)

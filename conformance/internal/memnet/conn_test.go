@@ -3,6 +3,7 @@ package memnet_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -69,9 +70,11 @@ func TestWaitsTakeVirtualTime(t *testing.T) {
 func TestTheNetworkLeadsToItsDoorsAlone(t *testing.T) {
 	n := &memnet.Network{
 		Knows: func(name string) bool { return name == "login.example.com" }, Metadata: netip.MustParseAddr("169.254.169.254"),
-		HTTPS: memnet.NewListener(), HTTP: memnet.NewListener(), Local: map[int]*memnet.Listener{8080: memnet.NewListener()},
+		HTTPS: memnet.NewListener(), HTTP: memnet.NewListener(),
 	}
-	for _, l := range []*memnet.Listener{n.HTTPS, n.HTTP, n.Local[8080]} {
+	local, _ := n.Listen(8080)
+	free, port := n.Listen(0)
+	for _, l := range []*memnet.Listener{n.HTTPS, n.HTTP, local, free} {
 		defer func() { _ = l.Close() }()
 		go func() {
 			for {
@@ -84,7 +87,7 @@ func TestTheNetworkLeadsToItsDoorsAlone(t *testing.T) {
 		}()
 	}
 	for address, want := range map[string]error{
-		"login.example.com:443": nil, "login.example.com:80": nil, "169.254.169.254:80": nil, "127.0.0.1:8080": nil, "localhost:8080": nil,
+		"login.example.com:443": nil, "login.example.com:80": nil, "169.254.169.254:80": nil, "127.0.0.1:8080": nil, "localhost:8080": nil, fmt.Sprintf("127.0.0.1:%d", port): nil,
 		"login.example.com:22": syscall.ECONNREFUSED, "127.0.0.1:9": syscall.ECONNREFUSED, "192.0.2.1:443": syscall.ECONNREFUSED,
 	} {
 		c, err := n.Dial(context.Background(), "tcp", address)

@@ -2,6 +2,7 @@ package memnet
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -24,10 +25,9 @@ type Network struct {
 	HTTPS, HTTP *Listener
 	// Metadata is the address of the Instance Metadata Service.
 	Metadata netip.Addr
-	// Local takes connections to loopback addresses, by port.
-	Local map[int]*Listener
 
 	mu    sync.Mutex
+	local map[int]*Listener // of loopback addresses, by port
 	leaks []string
 }
 
@@ -46,7 +46,7 @@ func (n *Network) Dial(ctx context.Context, network, address string) (net.Conn, 
 	var l *Listener
 	switch {
 	case host == "localhost" || isIP && ip.IsLoopback():
-		l = n.Local[number]
+		l = n.at(number)
 	case isIP && ip == n.Metadata, !isIP && n.Knows(host):
 		l = map[int]*Listener{443: n.HTTPS, 80: n.HTTP}[number]
 	case !isIP:
@@ -78,6 +78,35 @@ func (n *Network) Dial(ctx context.Context, network, address string) (net.Conn, 
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// Listen takes connections to a port of loopback addresses; 0 stands for one that
+// nobody has. It returns the port, too. It panics for one that is taken.
+func (n *Network) Listen(port int) (*Listener, int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.local == nil {
+		n.local = map[int]*Listener{}
+	}
+	for free := firstFree; port == 0; free++ {
+		if n.local[free] == nil {
+			port = free
+		}
+	}
+	if n.local[port] != nil {
+		panic(fmt.Sprintf("port %d is taken", port))
+	}
+	n.local[port] = NewListener()
+	return n.local[port], port
+}
+
+// firstFree is the first port that Listen takes for 0. Machines have theirs there.
+const firstFree = 49152
+
+func (n *Network) at(port int) *Listener {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.local[port]
 }
 
 func (n *Network) leak(what string) {

@@ -33,10 +33,17 @@ type Memory struct {
 	Temp string
 	// Setenv has the variables of a place set in this process.
 	Setenv bool
+	// Explicit leads the client by URLs, as [Explicit] does, in place of production's.
+	Explicit bool
 }
 
 // Wiring implements [Target].
-func (m *Memory) Wiring() string { return "memory" }
+func (m *Memory) Wiring() string {
+	if m.Explicit {
+		return Explicit{}.Name()
+	}
+	return "memory"
+}
 
 // Hello implements [Target].
 func (m *Memory) Hello(context.Context, driver.Request) (driver.Hello, error) {
@@ -52,6 +59,11 @@ func (m *Memory) Close() error { return nil }
 func (m *Memory) Enter(_ context.Context, l *lab.Lab, p Place) (Stage, error) {
 	if m.Setenv && (l.HasKeyFolder() || len(p.Files) > 0 || p.Unnamed) {
 		return nil, ErrProcess
+	}
+	if m.Explicit {
+		if err := byAddress(m.Wiring(), l, p); err != nil {
+			return nil, err
+		}
 	}
 	front, err := lab.NewFront()
 	if err != nil {
@@ -70,17 +82,25 @@ func (m *Memory) Enter(_ context.Context, l *lab.Lab, p Place) (Stage, error) {
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.network = &memnet.Network{
 		Knows: front.Knows, IPv6: p.IPv6, Metadata: netip.MustParseAddr("169.254.169.254"),
-		HTTPS: memnet.NewListener(), HTTP: memnet.NewListener(), Local: map[int]*memnet.Listener{},
+		HTTPS: memnet.NewListener(), HTTP: memnet.NewListener(),
 	}
 	s.serve(front.ServeTLS, s.network.HTTPS)
 	s.serve(front.ServeHTTP, s.network.HTTP)
 	if p.Proxy {
-		s.network.Local[ProxyPort] = memnet.NewListener()
-		s.serve(front.ServeProxy, s.network.Local[ProxyPort])
+		ln, _ := s.network.Listen(ProxyPort)
+		s.serve(front.ServeProxy, ln)
 	}
 	if port, serve, ok := endpoint(front, l); ok {
-		s.network.Local[port] = memnet.NewListener()
-		s.serve(serve, s.network.Local[port])
+		ln, _ := s.network.Listen(port)
+		s.serve(serve, ln)
+	}
+	if m.Explicit {
+		s.explicit = newLocator(front, func() (net.Listener, int, error) {
+			ln, port := s.network.Listen(0)
+			return ln, port, nil
+		})
+		s.environ = s.explicit.environ(l, s.environ)
+		s.network.Knows, s.network.Metadata = func(string) bool { return false }, netip.Addr{}
 	}
 	if m.Setenv {
 		for _, v := range s.environ {
@@ -115,6 +135,7 @@ type memory struct {
 	dispatcher *driver.Dispatcher
 	network    *memnet.Network
 	transport  *http.Transport
+	explicit   *locator // nil where production's names lead to the lab
 	environ    []string
 	folder     string
 	mounts     []mount
@@ -153,6 +174,9 @@ func (s *memory) variable(name string) string {
 }
 
 func (s *memory) Do(ctx context.Context, r driver.Request) (driver.Answer, error) {
+	if s.explicit != nil {
+		r = s.explicit.locate(r)
+	}
 	if r.Op == driver.OpSetEnv {
 		for name, value := range r.Vars {
 			s.environ = append(s.environ, name+"="+value)
@@ -178,6 +202,9 @@ func (s *memory) Do(ctx context.Context, r driver.Request) (driver.Answer, error
 }
 
 func (s *memory) Complete(c *driver.Config) {
+	if s.explicit != nil {
+		s.explicit.Complete(c)
+	}
 	c.InProcess = driver.InProcess{
 		Transport: s.transport, Log: &s.log,
 		Getenv: s.variable, ReadFile: s.readFile, Lstat: s.lstat,
@@ -254,6 +281,9 @@ func (s *memory) Leave() error {
 	err := s.dispatcher.Close()
 	s.transport.CloseIdleConnections()
 	s.cancel()
+	if s.explicit != nil {
+		s.explicit.close()
+	}
 	s.group.Wait()
 	if s.folder != "" {
 		err = errors.Join(err, os.RemoveAll(s.folder))

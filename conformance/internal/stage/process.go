@@ -59,6 +59,11 @@ func (p *Process) Once() bool { return p.once }
 
 // Enter implements [Target].
 func (p *Process) Enter(ctx context.Context, l *lab.Lab, place Place) (Stage, error) {
+	if w, ok := p.wired().(selective); ok {
+		if err := w.covers(l, place); err != nil {
+			return nil, err
+		}
+	}
 	if len(place.IPv6) > 0 && !hasIPv6() {
 		return nil, ErrNoIPv6
 	}
@@ -68,14 +73,14 @@ func (p *Process) Enter(ctx context.Context, l *lab.Lab, place Place) (Stage, er
 	shared := p.reset && !place.Fresh
 	if s := p.take(shared); s != nil {
 		s.front.Show(l)
-		return &visit{session: s}, nil
+		return newVisit(s), nil
 	}
 	s, err := p.session(ctx, l, place)
 	if err != nil {
 		return nil, err
 	}
 	s.shared = shared
-	return &visit{session: s}, nil
+	return newVisit(s), nil
 }
 
 // hasIPv6 reports whether this machine has addresses of IPv6 at all.

@@ -95,6 +95,15 @@ func leaks(r sandbox.Result) []string {
 	return all
 }
 
+// connects are leaks to some hosts.
+func connects(hosts []string) []string {
+	var all []string
+	for _, host := range hosts {
+		all = append(all, "connect "+host)
+	}
+	return all
+}
+
 // tidy notes what the driver left behind and removes it. It has ended.
 func (r *process) tidy() error {
 	closeAll([]*os.File{r.in, r.out})

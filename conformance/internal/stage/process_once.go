@@ -119,6 +119,9 @@ func (p *Process) shoot(ctx context.Context, l *lab.Lab, place Place, request dr
 	defer b.end()
 	defer time.AfterFunc(onceBegins, b.end).Stop()
 	r, err := p.start(ctx, l, place, append(p.Args[:len(p.Args):len(p.Args)], onceWord), func(w Way) []string {
+		if at, ok := w.(placed); ok {
+			request = at.locate(request)
+		}
 		if request.Config != nil {
 			w.Complete(request.Config)
 		}
@@ -192,7 +195,7 @@ func (r *process) answered(request driver.Request, text []byte) (driver.Answer, 
 	}
 	a, err := parseAnswer(text)
 	if err == nil && string(a.ID) != string(request.ID) {
-		err = fmt.Errorf("the driver answered the request %s when it was asked %s, which is the request %s; every answer has the id of its request", shown(a.ID), request.Op, request.ID)
+		err = wrongID(a, request)
 	}
 	return a, err
 }
@@ -219,6 +222,7 @@ func shellVariables(r driver.Request) []string {
 		set("IDENTITY_VALUE", c.Identity.Value)
 		set("MI_SOURCE", c.Source)
 		set("AUTHORITY", c.Endpoints.Authority)
+		set("IMDS", c.Endpoints.IMDS)
 		set("BLOB", c.Endpoints.Blob)
 		set("CA_FILE", c.Endpoints.CAFile)
 	}

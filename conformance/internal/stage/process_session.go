@@ -82,6 +82,11 @@ func (s *session) ask(ctx context.Context, r driver.Request) (driver.Answer, err
 		return driver.Answer{}, s.silence(r.Op)
 	default:
 	}
+	if at, ok := s.way.(placed); ok {
+		if r = at.locate(r); at.Err() != nil {
+			return driver.Answer{}, at.Err()
+		}
+	}
 	text, err := s.owner.message(r)
 	if err != nil {
 		return driver.Answer{}, err
@@ -117,25 +122,44 @@ func (s *session) parse(line []byte, r driver.Request) (driver.Answer, error) {
 		return a, err
 	}
 	if !bytes.Equal(a.ID, r.ID) {
-		return a, fmt.Errorf("the driver answered the request %s when it was asked %s, which is the request %s; every answer has the id of its request", shown(a.ID), r.Op, r.ID)
+		return a, wrongID(a, r)
 	}
 	s.before = r.ID
 	return a, s.owner.inspect(r.Op, s.read, line)
 }
 
+// wrongID is the error for an answer to another request.
+func wrongID(a driver.Answer, r driver.Request) error {
+	return fmt.Errorf("the driver answered the request %s when it was asked %s, which is the request %s; every answer has the id of its request", shown(a.ID), r.Op, r.ID)
+}
+
 // parseAnswer reads an answer to any request.
 func parseAnswer(line []byte) (driver.Answer, error) {
-	var a driver.Answer
-	if err := json.Unmarshal(line, &a); err != nil {
-		why := "which is no JSON"
-		if json.Valid(line) {
-			why = "which is no answer: " + strings.TrimPrefix(err.Error(), "json: ")
-		}
+	a, why := readAnswer(line)
+	if why != "" {
 		return a, fmt.Errorf("the driver wrote %s to standard output, %s; nothing but answers belongs there, and logs to standard error", shown(line), why)
 	}
-	if string(a.OK) == "null" {
+	return a, complete(a, line)
+}
+
+// readAnswer reads an answer, or says why it is none.
+func readAnswer(text []byte) (driver.Answer, string) {
+	var a driver.Answer
+	err := json.Unmarshal(text, &a)
+	switch {
+	case err == nil && string(a.OK) == "null":
 		a.OK = nil
+		return a, ""
+	case err == nil:
+		return a, ""
+	case json.Valid(text):
+		return a, "which is no answer: " + strings.TrimPrefix(err.Error(), "json: ")
 	}
+	return a, "which is no JSON"
+}
+
+// complete fails for an answer that says nothing, or several things.
+func complete(a driver.Answer, line []byte) error {
 	n := 0
 	for _, there := range []bool{a.OK != nil, a.Error != nil, a.Skip != nil} {
 		if there {
@@ -143,9 +167,9 @@ func parseAnswer(line []byte) (driver.Answer, error) {
 		}
 	}
 	if n != 1 {
-		return a, fmt.Errorf("the driver's answer %s has %d of the members ok, error and skip; expected one of them", shown(line), n)
+		return fmt.Errorf("the driver's answer %s has %d of the members ok, error and skip; expected one of them", shown(line), n)
 	}
-	return a, nil
+	return nil
 }
 
 // shown is the beginning of what a driver wrote.
@@ -216,6 +240,15 @@ type visit struct {
 	*session
 	output string
 	over   bool
+	strays int // how many hosts outside the lab were asked for before
+}
+
+func newVisit(s *session) *visit {
+	v := &visit{session: s}
+	if at, ok := s.way.(placed); ok {
+		v.strays = len(at.strayed())
+	}
+	return v
 }
 
 // Complete implements [Stage].
@@ -234,6 +267,9 @@ func (v *visit) Output() string {
 
 // Leaks implements [Stage].
 func (v *visit) Leaks() []string {
+	if at, ok := v.way.(placed); ok {
+		return connects(at.strayed()[v.strays:])
+	}
 	if v.shared || !v.over {
 		return nil
 	}

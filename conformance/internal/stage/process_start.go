@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -54,11 +56,16 @@ func (p *Process) start(ctx context.Context, l *lab.Lab, place Place, args []str
 		return nil, err
 	}
 	r := &process{name: p.name(), front: front, signals: make(chan os.Signal, 1), ended: make(chan struct{})}
-	if r.way, err = p.wired().Lay(front); err != nil {
-		return nil, fmt.Errorf("%w: %w", errNotStarted, err)
-	}
 	if r.folder, err = os.MkdirTemp(p.Temp, "fakeentra-"); err != nil {
 		return nil, fmt.Errorf("%w: there is no place for its files: %w; set TMPDIR to a folder that can be written", errNotStarted, err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("%w: %w", errNotStarted, err), os.RemoveAll(r.folder))
+		}
+	}()
+	if r.way, err = p.wired().Lay(front); err != nil {
+		return nil, err
 	}
 	w := sandbox.World{
 		Knows: front.Knows, IPv6: place.IPv6, CA: front.CA(), Metadata: true, MetadataTLS: true,
@@ -82,10 +89,9 @@ func (p *Process) start(ctx context.Context, l *lab.Lab, place Place, args []str
 		if port, serve, ok := endpoint(front, l); ok {
 			w.Endpoints = append(w.Endpoints, sandbox.Endpoint{Port: port, Serve: serve})
 		}
-		r.mounts, err = mounts(r.folder, l, place)
-	}
-	if environ != nil {
-		variables = append(variables, environ(r.way)...)
+		if r.mounts, err = mounts(r.folder, l, place); err != nil {
+			return nil, err
+		}
 	}
 	for _, m := range r.mounts {
 		shown := sandbox.Mount{Folder: m.folder, SeenAs: m.seenAs}
@@ -95,7 +101,22 @@ func (p *Process) start(ctx context.Context, l *lab.Lab, place Place, args []str
 		w.Mounts = append(w.Mounts, shown)
 	}
 	for _, folder := range []string{"home", "tmp"} {
-		err = errors.Join(err, os.Mkdir(filepath.Join(r.folder, folder), 0o700))
+		if err := os.Mkdir(filepath.Join(r.folder, folder), 0o700); err != nil {
+			return nil, err
+		}
+	}
+	if at, ok := r.way.(placed); ok {
+		defer func() {
+			if err != nil {
+				at.close()
+			}
+		}()
+		if variables, err = at.place(r.folder, w, r.mounts, l, variables); err != nil {
+			return nil, err
+		}
+	}
+	if environ != nil {
+		variables = append(variables, environ(r.way)...)
 	}
 	c := sandbox.Command{
 		Path: p.Path, Args: args, Env: slices.Concat(r.inherited(p.environ()), variables), Signals: r.signals, MaxMemory: p.MaxMemory,
@@ -104,16 +125,15 @@ func (p *Process) start(ctx context.Context, l *lab.Lab, place Place, args []str
 			return fakeentra.Doors{}.Environ(fakeentra.Certificates{CA: ca, Bundle: bundle})
 		},
 	}
-	if way, ok := r.way.(entered); ok && err == nil {
-		err = way.enter(ctx, w)
+	if way, ok := r.way.(entered); ok {
+		if err := way.enter(ctx, w); err != nil {
+			return nil, err
+		}
 	}
-	if err == nil {
-		err = r.launch(w, c)
+	if at, ok := r.way.(placed); ok && at.Err() != nil {
+		return nil, at.Err()
 	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%w: %w", errNotStarted, err), os.RemoveAll(r.folder))
-	}
-	return r, nil
+	return r, r.launch(w, c)
 }
 
 // launch runs a command with pipes.
@@ -157,26 +177,34 @@ func closeAll(lists ...[]*os.File) {
 // toolFolders are where tools keep what they have fetched and built below the home
 // of the user, by the variable that names them: drivers may be scripts that need
 // it, and have another home.
-var toolFolders = map[string]string{
-	"GOPATH": "go", "GOCACHE": ".cache/go-build", "CARGO_HOME": ".cargo", "RUSTUP_HOME": ".rustup",
-	"PYTHONUSERBASE": ".local", "NUGET_PACKAGES": ".nuget/packages", "GEM_HOME": ".gem",
+var toolFolders = []struct{ variable, folder string }{
+	{"GOPATH", "go"}, {"CARGO_HOME", ".cargo"}, {"RUSTUP_HOME", ".rustup"}, {"NUGET_PACKAGES", ".nuget/packages"}, {"GEM_HOME", ".gem"},
+	{"GOCACHE", ".cache/go-build"}, {"GOCACHE", "Library/Caches/go-build"}, {"GOCACHE", "AppData/Local/go-build"}, // of Linux, macOS and Windows
+	{"PYTHONUSERBASE", ".local"}, {"PYTHONUSERBASE", "AppData/Roaming/Python"},
 }
 
 // inherited is the environment of this process without what would lead a client
 // elsewhere, or to the credentials of the user.
 func (r *process) inherited(environ []string) []string {
-	home := variable(environ, "HOME")
+	home := cmp.Or(variable(environ, "HOME"), variable(environ, "USERPROFILE"))
 	env := slices.DeleteFunc(fakeentra.CleanEnviron(environ), func(v string) bool {
 		name, _, _ := strings.Cut(strings.ToUpper(v), "=")
 		return strings.HasPrefix(name, "AZURE_") || strings.HasPrefix(name, "XDG_")
 	})
-	for name, folder := range toolFolders {
-		path := filepath.Join(home, folder)
-		if _, err := os.Stat(path); err == nil && home != "" && variable(env, name) == "" {
-			env = append(env, name+"="+path)
+	for _, tool := range toolFolders {
+		path := filepath.Join(home, tool.folder)
+		if _, err := os.Stat(path); err == nil && home != "" && variable(env, tool.variable) == "" {
+			env = append(env, tool.variable+"="+path)
 		}
 	}
-	return append(env, "HOME="+filepath.Join(r.folder, "home"), "TMPDIR="+filepath.Join(r.folder, "tmp"))
+	env = append(env, "HOME="+filepath.Join(r.folder, "home"), "TMPDIR="+filepath.Join(r.folder, "tmp"))
+	if runtime.GOOS == "windows" {
+		for _, name := range []string{"USERPROFILE", "APPDATA", "LOCALAPPDATA"} {
+			env = append(env, name+"="+filepath.Join(r.folder, "home"))
+		}
+		env = append(env, "TMP="+filepath.Join(r.folder, "tmp"), "TEMP="+filepath.Join(r.folder, "tmp"))
+	}
+	return env
 }
 
 // variable returns the value that counts: the last one.

@@ -30,6 +30,10 @@ type Target interface {
 // process of its own. The case is skipped then.
 var ErrProcess = errors.New("this needs a driver in a process of its own: fakeentra conform run")
 
+// ErrUncovered is wrapped by what Enter fails with when the wiring cannot have a
+// place, whatever the client is capable of. The case is skipped then.
+var ErrUncovered = errors.New("the wiring cannot have it")
+
 // A Place is what a driver's machine has besides a network.
 type Place struct {
 	Environ []string          // variables
@@ -38,6 +42,7 @@ type Place struct {
 	IPv6    []string          // host names that have an address of IPv6 alone
 	Unnamed bool              // clients name no identity, which some have a cache for that all of a process share
 	Watch   bool              // note which programs the driver starts
+	Ends    bool              // what the driver wrote and left is looked at when it has ended
 	Fresh   bool              // the driver's process is to be a new one, and to be used by nobody else
 }
 
@@ -73,7 +78,8 @@ type Stage interface {
 	// Output is what the driver wrote that is no answer.
 	Output() string
 	// Leaks are what it asked for outside the lab, as "dns NAME" and "connect
-	// ADDRESS". They are complete when the driver has ended.
+	// ADDRESS". They are complete when the driver has ended. Where nothing watches
+	// it, they are what it asked a proxy for.
 	Leaks() []string
 	// Left are files that it left in its home and in its folder for temporary
 	// files, by name.

@@ -47,6 +47,44 @@ type entered interface {
 	enter(context.Context, sandbox.World) error
 }
 
+// placed is a Way on which things are elsewhere than in production.
+type placed interface {
+	Way
+	// place is called once, before all else. It returns the variables of a process
+	// that is to be in a lab, which may be nil, and may keep files in a folder.
+	place(folder string, w sandbox.World, files []mount, of *lab.Lab, variables []string) ([]string, error)
+	// locate returns a request with what it names where it is for the process.
+	locate(driver.Request) driver.Request
+	// Err says why something is nowhere.
+	Err() error
+	// strayed are hosts outside the lab that the process asked for so far.
+	strayed() []string
+	// close undoes place, if Run is not called.
+	close()
+}
+
+// selective is a Wiring that does not have all places.
+type selective interface {
+	// covers fails with an [ErrUncovered] for those that it does not have.
+	covers(*lab.Lab, Place) error
+}
+
+// cautious is a Wiring that does not keep drivers from everything.
+type cautious interface{ caveats(*Process) []string }
+
+// Caveats are what people have to know about the wiring of a target.
+func Caveats(t Target) []string {
+	switch t := t.(type) {
+	case *Auto:
+		return Caveats(t.Targets[t.chosen])
+	case *Process:
+		if w, ok := t.wired().(cautious); ok {
+			return w.caveats(t)
+		}
+	}
+	return nil
+}
+
 // Netns is the wiring in which a driver has a network and a file system of its own,
 // with the names and addresses of production; see [sandbox.Netns].
 type Netns struct{}
