@@ -108,6 +108,33 @@ func TestDriversPutTheirSDKsToTheSuite(t *testing.T) {
 	}
 }
 
+// deaf are drivers of SDKs that no option and no variable leads to other URLs.
+var deaf = map[string]string{"azure_identity for Rust": "169.254.169.254:80"}
+
+func TestDriversAreLedByURLs(t *testing.T) {
+	checks := append(suite.Smoke(), suite.Find("AST-04"))
+	for _, d := range drivers {
+		t.Run(d.name, func(t *testing.T) {
+			target := suite.Process(suite.Command{Path: installed(t, d.name, d.command[0], d.needs), Args: d.command, Wiring: suite.Explicit, Scale: 4})
+			report, err := suite.Run(t.Context(), target, suite.Options{Checks: checks, Jobs: 2, Scale: 4})
+			if to := deaf[d.name]; to != "" {
+				if err == nil || !strings.Contains(err.Error(), "it sent no request to imds, nor to authority, but asked for "+to) {
+					t.Errorf("it was not found out: %v", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range report.Results {
+				if r.Verdict != suite.Pass {
+					t.Errorf("%s: %s: %s", r.ID, r.Verdict, r.Why)
+				}
+			}
+		})
+	}
+}
+
 // installed returns the path of the program that runs a driver.
 func installed(t *testing.T, name, program, needs string) string {
 	t.Helper()

@@ -43,9 +43,9 @@ resource_id) selector=(--data-urlencode "msi_res_id=$FCD_IDENTITY_VALUE") ;;
 esac
 
 # Secrets go by standard input: everybody sees the arguments of a process.
-body=$(call --noproxy 169.254.169.254 --get --header 'Metadata: true' --data api-version=2018-02-01 \
+body=$(call --noproxy '*' --get --header 'Metadata: true' --data api-version=2018-02-01 \
 	--data-urlencode "resource=$FCD_AUDIENCE" "${selector[@]}" \
-	http://169.254.169.254/metadata/identity/oauth2/token)
+	"$FCD_IMDS/metadata/identity/oauth2/token")
 assertion=$(access_token <<<"$body")
 body=$(call --proto '=https' --data grant_type=client_credentials --data "client_id=$FCD_APP_CLIENT_ID" \
 	--data-urlencode "scope=${FCD_SCOPE:-https://storage.azure.com/.default}" \
