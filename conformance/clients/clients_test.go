@@ -113,11 +113,12 @@ var deaf = map[string]string{"azure_identity for Rust": "169.254.169.254:80"}
 
 func TestDriversAreLedByURLs(t *testing.T) {
 	checks := append(suite.Smoke(), suite.Find("AST-04"))
-	for _, d := range drivers {
-		t.Run(d.name, func(t *testing.T) {
-			target := suite.Process(suite.Command{Path: installed(t, d.name, d.command[0], d.needs), Args: d.command, Wiring: suite.Explicit, Scale: 4})
-			report, err := suite.Run(t.Context(), target, suite.Options{Checks: checks, Jobs: 2, Scale: 4})
-			if to := deaf[d.name]; to != "" {
+	for _, s := range slices.Concat(sdks, others) {
+		t.Run(s.name, func(t *testing.T) {
+			command := s.start(t)
+			command.Wiring = suite.Explicit
+			report, err := suite.Run(t.Context(), suite.Process(command), suite.Options{Checks: checks, Jobs: 2, Scale: scale})
+			if to := deaf[s.name]; to != "" {
 				if err == nil || !strings.Contains(err.Error(), "it sent no request to imds, nor to authority, but asked for "+to) {
 					t.Errorf("it was not found out: %v", err)
 				}

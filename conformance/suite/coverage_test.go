@@ -38,7 +38,7 @@ func TestThePageSaysHowManyChecksAttachHas(t *testing.T) {
 	n := 0
 	for _, c := range Checks() {
 		for _, k := range c.Cases {
-			if got := r.attempt(t.Context(), c, k); !got.Uncovered {
+			if got := r.attempt(t.Context(), c, k, 1); !got.Uncovered {
 				n++
 				break
 			}
