@@ -88,6 +88,8 @@ func (s *Set) Judge(r *suite.Result) {
 			e.used = true
 		case slices.ContainsFunc(open, e.concerns): // the check itself tells
 			e.used = true
+		case e.uncovered(r): // in this wiring nobody can tell
+			e.used = true
 		case e.met(r):
 			e.used = true
 			if !e.Sometimes {
@@ -134,6 +136,14 @@ func (e *entry) as(was suite.Verdict) *suite.Expected {
 // that the expectation is about.
 func (e *entry) concerns(f finding) bool {
 	return (e.Case == "" || e.Case == f.in) && (e.Assert == "" || f.condition == "" || e.Assert == f.condition)
+}
+
+// uncovered reports whether the wiring could not have a case that the expectation may
+// be about.
+func (e *entry) uncovered(r *suite.Result) bool {
+	return e.Outcome != suite.Skip && slices.ContainsFunc(r.Cases, func(k suite.CaseResult) bool {
+		return k.Uncovered && (e.Case == "" || e.Case == k.Name)
+	})
 }
 
 // met reports whether what is expected not to be met is.

@@ -21,6 +21,11 @@ func unmet(id string) suite.Condition {
 	return suite.Condition{ID: "IMDS-10." + id, Expected: "one", Actual: "two"}
 }
 
+// beyond is a case that the wiring cannot have.
+func beyond(name string) suite.CaseResult {
+	return suite.CaseResult{Name: name, Verdict: suite.Skip, Uncovered: true}
+}
+
 const first, second = "302 Found to http", "307 Temporary Redirect to https"
 
 func TestVerdictsUnderExpectations(t *testing.T) {
@@ -54,6 +59,9 @@ func TestVerdictsUnderExpectations(t *testing.T) {
 		"inconclusive, as is known":            {head + "outcome = \"inconclusive\"", suite.Inconclusive, []suite.CaseResult{in(first, suite.Inconclusive)}, suite.XFail, nil},
 		"skipped, as is known":                 {head + "outcome = \"skip\"", suite.Skip, []suite.CaseResult{in(first, suite.Skip)}, suite.XFail, nil},
 		"skipped where it should have failed":  {head, suite.Skip, []suite.CaseResult{in(first, suite.Skip)}, suite.Skip, []string{":1: it expects IMDS-10 to be unmet, but it was skipped: as it was"}},
+		"the wiring cannot have it":            {head, suite.Skip, []suite.CaseResult{beyond(first), beyond(second)}, suite.Skip, nil},
+		"the wiring cannot have that case":     {head, suite.Pass, []suite.CaseResult{beyond(first), in(second, suite.Pass, met("trap"))}, suite.Pass, nil},
+		"the wiring has the case":              {head + "case = \"" + second + "\"", suite.Pass, []suite.CaseResult{beyond(first), in(second, suite.Pass, met("trap"))}, suite.XPass, nil},
 		"a skipped case beside one that fails": {head, suite.Warn, []suite.CaseResult{in(first, suite.Skip), in(second, suite.Warn, unmet("trap"))}, suite.XFail, nil},
 		"another wiring":                       {head + "when = { wiring = \"memory\" }", suite.Warn, failed, suite.Warn, nil},
 		"this wiring":                          {head + "when = { wiring = \"netns\" }", suite.Warn, failed, suite.XFail, nil},

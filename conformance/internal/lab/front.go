@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"io"
 	"log"
@@ -48,7 +47,7 @@ func NewFront() (*Front, error) {
 	if f.pinned, err = pki.SelfSigned(time.Now()); err != nil {
 		return nil, err
 	}
-	f.vouched, err = f.authority.Issue(&x509.Certificate{DNSNames: []string{"localhost"}})
+	f.vouched, err = f.authority.Issue(ofLoopback())
 	return f, err
 }
 

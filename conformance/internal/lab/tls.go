@@ -100,6 +100,11 @@ func (f *Front) configFor(hello *tls.ClientHelloInfo, l *Lab, as string) (*tls.C
 	return f.config(p, name)
 }
 
+// ofLoopback is a certificate for this machine, by its name and by its addresses.
+func ofLoopback() *x509.Certificate {
+	return &x509.Certificate{DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}}
+}
+
 func (f *Front) config(p Profile, name string) (*tls.Config, error) {
 	authority := f.authority
 	if p.Unknown {
@@ -110,8 +115,7 @@ func (f *Front) config(p Profile, name string) (*tls.Config, error) {
 	}
 	template := &x509.Certificate{DNSNames: []string{name}}
 	if name == "" || name == "localhost" { // clients that go to an address name nobody
-		template.DNSNames = []string{"localhost"}
-		template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
+		template = ofLoopback()
 	}
 	if p.NotBefore != 0 || p.NotAfter != 0 {
 		now := time.Now()
