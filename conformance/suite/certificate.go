@@ -81,6 +81,7 @@ func certificateChecks() []*Check {
 			Cost:        Timed,
 			Names:       true, Needs: []driver.Capability{driver.IMDS},
 			Known: []string{"MSAL4J 1.15.1 with an SSLSocketFactory of one's own: not met (reported)"},
+			Alone: true,
 			Cases: []Case{
 				{Name: "installed", Run: func(s *Session) { s.WantToken(s.Token()) }},
 				{Name: "changed later", Run: func(s *Session) {

@@ -51,9 +51,13 @@ type Check struct {
 	// Process says that the check looks at what only a client in a process of its
 	// own has, such as files that it leaves behind.
 	Process bool
-	Needs   []driver.Capability // besides those of the cases
-	Known   []string            // releases that do not meet it, with evidence
-	Cases   []Case
+	// Alone says that the client's process serves no other case: the check is about
+	// connections that break, and clients of one process may share those that an
+	// earlier case has left.
+	Alone bool
+	Needs []driver.Capability // besides those of the cases
+	Known []string            // releases that do not meet it, with evidence
+	Cases []Case
 }
 
 // A Case is one way in which a check is provoked. Each has a cloud of its own.

@@ -55,6 +55,7 @@ func discoveryChecks() []*Check {
 			Names:       true,
 			Needs:       []driver.Capability{driver.IMDS},
 			Known:       []string{"azidentity 1.15.0: met, after ten seconds of retries (observed)"},
+			Alone:       true,
 			Cases: []Case{
 				undiscovered("500", lab.Always(lab.Text(http.StatusInternalServerError, "text/plain", "there is nobody"))),
 				undiscovered("no answer", lab.Always(&lab.Answer{Hangup: true})),

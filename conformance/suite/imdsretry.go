@@ -298,6 +298,7 @@ func imdsReset() *Check {
 		Passes:      "the client gets a token",
 		Cost:        Timed, Needs: needsIMDS,
 		Known: []string{"@azure/identity before 1.2.4: not met (its changelog)", "@azure/msal-node 7.2.1: not met (observed)"},
+		Alone: true,
 		Cases: []Case{
 			{Name: "reset", Run: func(s *Session) { s.wantRecovery(1, &lab.Answer{Reset: true}) }},
 			{Name: "closed", Run: func(s *Session) { s.wantRecovery(1, &lab.Answer{Hangup: true}) }},

@@ -87,6 +87,7 @@ func wireChecks() []*Check {
 			Passes:      "the client gets both tokens",
 			Cost:        Timed,
 			Needs:       []driver.Capability{driver.IMDS},
+			Alone:       true,
 			Cases:       []Case{{Name: "closed", Run: disconnected(false)}, {Name: "reset", Run: disconnected(true)}},
 		},
 		{

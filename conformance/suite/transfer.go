@@ -18,6 +18,7 @@ func transferChecks() []*Check {
 			Provokes:    "Half of an answer, once: of its whole length, shorter than its Content-Length, or with a reset of the connection.",
 			Passes:      "the client fails, or returns the token of an answer that was whole",
 			Needs:       []driver.Capability{driver.IMDS},
+			Alone:       true,
 			Cases: []Case{
 				{Name: "half of the JSON", Run: func(s *Session) { halved(s, func(a *lab.Answer) { a.Body = a.Body[:len(a.Body)/2] }) }},
 				{Name: "half of the length", Run: func(s *Session) { halved(s, func(a *lab.Answer) { a.Broken, a.Cut = true, len(a.Body)/2 }) }},
