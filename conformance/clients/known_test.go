@@ -4,6 +4,7 @@ import (
 	"flag"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -45,17 +46,39 @@ func TestSDKsDoWhatIsKnownOfThem(t *testing.T) {
 	for _, s := range append(sdks, others[0]) {
 		t.Run(s.name, func(t *testing.T) {
 			report := s.run(t, suite.Options{Checks: checks, Jobs: *jobs, Shuffle: *shuffle, Expected: s.known(t)})
-			for _, r := range report.Results {
-				if r.Verdict != suite.Pass && r.Verdict != suite.XFail && r.Verdict != suite.Skip {
-					t.Errorf("%s: %s: %s", r.ID, r.Verdict, r.Why)
-				}
-			}
 			for _, stale := range report.Stale {
 				t.Error(stale)
 			}
 			t.Logf("%d checks in %v", len(report.Results), time.Duration(report.Took)*time.Millisecond)
+			odd := unexpected(report)
+			if len(odd) == 0 {
+				return
+			}
+			// A machine that is too busy for all of them may not be for these.
+			for _, r := range odd {
+				t.Logf("once: %s: %s: %s", r.ID, r.Verdict, r.Why)
+			}
+			again := s.run(t, suite.Options{Checks: checksOf(odd), Jobs: runtime.NumCPU(), Expected: s.known(t)})
+			for _, r := range unexpected(again) {
+				t.Errorf("twice: %s: %s: %s", r.ID, r.Verdict, r.Why)
+			}
 		})
 	}
+}
+
+// unexpected are the results that nothing which is known of a client explains.
+func unexpected(report *suite.Report) []suite.Result {
+	return slices.DeleteFunc(slices.Clone(report.Results), func(r suite.Result) bool {
+		return r.Verdict == suite.Pass || r.Verdict == suite.XFail || r.Verdict == suite.Skip
+	})
+}
+
+func checksOf(results []suite.Result) []*suite.Check {
+	var checks []*suite.Check
+	for _, r := range results {
+		checks = append(checks, suite.Find(r.ID))
+	}
+	return checks
 }
 
 func TestEveryExpectationIsInOrder(t *testing.T) {
