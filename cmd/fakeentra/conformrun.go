@@ -290,9 +290,15 @@ func (c *conformer) run(cmd *cobra.Command, args []string) error {
 	if err := c.write(cmd.OutOrStdout(), args, report); err != nil {
 		return err
 	}
+	return runEnded(ctx, report, len(checks), err)
+}
+
+// runEnded is the exit code of a run that was to give so many checks their verdict,
+// and ended with err.
+func runEnded(ctx context.Context, report *suite.Report, checks int, err error) error {
 	switch {
 	case ctx.Err() != nil:
-		return failed("", "the run was interrupted when %d of %d checks had their verdict", len(report.Results), len(checks))
+		return failed("", "the run was interrupted when %d of %d checks had their verdict", len(report.Results), checks)
 	case err != nil:
 		return notRun(ctx, err)
 	}

@@ -126,13 +126,7 @@ func (m *manual) run(cmd *cobra.Command) error {
 	if err := m.write(cmd.OutOrStdout(), nil, report); err != nil {
 		return err
 	}
-	switch {
-	case ctx.Err() != nil:
-		return failed("", "the run was interrupted when %d of %d checks had their verdict", len(report.Results), len(checks))
-	case err != nil:
-		return notRun(ctx, err)
-	}
-	return concluded(report)
+	return runEnded(ctx, report, len(checks), err)
 }
 
 // typed returns what is typed, until the end of it or of ctx.
