@@ -48,14 +48,16 @@ func TestAGroupReturnsHowTheCommandEnded(t *testing.T) {
 
 func TestAGroupIsSignalledAsAWhole(t *testing.T) {
 	signals := make(chan os.Signal, 1)
-	got, out := grouped(t, t.Context(), `trap 'echo heard; exit 7' TERM; echo ready; sleep 1000 & wait`, func(c *Command, read *os.File) {
+	// The command ends when its child has, which the same signal ends once it is no
+	// shell any more.
+	got, out := grouped(t, t.Context(), `trap : TERM; sleep 20 & until [ "$(cat /proc/$!/comm)" = sleep ]; do :; done; echo ready; wait; wait $!; echo heard, $?; exit 7`, func(c *Command, read *os.File) {
 		c.Signals = signals
 		go func() {
 			_, _ = read.Read(make([]byte, len("ready\n")))
 			signals <- syscall.SIGTERM
 		}()
 	})
-	if got.Status != 7 || len(got.Left) > 0 || out != "heard\n" {
+	if got.Status != 7 || len(got.Left) > 0 || out != "heard, 143\n" {
 		t.Errorf("%+v, %q", got, out)
 	}
 }
