@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/url"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -103,7 +102,7 @@ func (c *client) assertion() (func(context.Context) (string, error), error) {
 	}
 	options := azidentity.ManagedIdentityCredentialOptions{ClientOptions: c.options}
 	if c.Endpoints.Mode == "explicit" && c.Source == "imds" && c.Transport == nil {
-		options.Transport = &http.Client{Transport: imdsAt(c.Endpoints.IMDS)} // the SDK has no option for it
+		options.Transport = &http.Client{Transport: c.Endpoints.IMDSTransport()} // the SDK has no option for it
 	}
 	switch c.Identity.Kind {
 	case "client_id":
@@ -122,21 +121,6 @@ func (c *client) assertion() (func(context.Context) (string, error), error) {
 		token, err := identity.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{c.Audience + "/.default"}})
 		return token.Token, err
 	}, nil
-}
-
-// imdsAt leads to another URL than http://169.254.169.254.
-type imdsAt string
-
-func (at imdsAt) RoundTrip(r *http.Request) (*http.Response, error) {
-	to, err := url.Parse(string(at))
-	if err != nil {
-		return nil, err
-	}
-	if r.URL.Host == "169.254.169.254" {
-		r = r.Clone(r.Context())
-		r.URL.Scheme, r.URL.Host = to.Scheme, to.Host
-	}
-	return http.DefaultTransport.RoundTrip(r)
 }
 
 func (c *client) Token(ctx context.Context, r driver.TokenRequest) (driver.Outcome, error) {

@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"net/http"
-	"net/url"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -54,7 +53,7 @@ func (sdk) Open(c driver.Config) (driver.Client, error) {
 	if c.Transport != nil { // the suite runs in this process
 		options = append(options, managedidentity.WithHTTPClient(&http.Client{Transport: c.Transport}))
 	} else if c.Endpoints.Mode == "explicit" && c.Source == "imds" {
-		options = append(options, managedidentity.WithHTTPClient(&http.Client{Transport: imdsAt(c.Endpoints.IMDS)})) // there is no option for it
+		options = append(options, managedidentity.WithHTTPClient(&http.Client{Transport: c.Endpoints.IMDSTransport()})) // there is no option for it
 	}
 	if c.Source != "tokenfile" {
 		var err error
@@ -101,21 +100,6 @@ func (c *client) assertion(ctx context.Context, _ confidential.AssertionRequestO
 	}
 	token, err := c.identity.AcquireToken(ctx, c.Audience)
 	return token.AccessToken, err
-}
-
-// imdsAt leads to another URL than http://169.254.169.254.
-type imdsAt string
-
-func (at imdsAt) RoundTrip(r *http.Request) (*http.Response, error) {
-	to, err := url.Parse(string(at))
-	if err != nil {
-		return nil, err
-	}
-	if r.URL.Host == "169.254.169.254" {
-		r = r.Clone(r.Context())
-		r.URL.Scheme, r.URL.Host = to.Scheme, to.Host
-	}
-	return http.DefaultTransport.RoundTrip(r)
 }
 
 func (c *client) Token(ctx context.Context, r driver.TokenRequest) (driver.Outcome, error) {
