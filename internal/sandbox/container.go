@@ -1,6 +1,10 @@
 package sandbox
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/fakeentra/fakeentra/internal/idle"
+)
 
 // Containers are where commands run as under [Netns], but each alone in a container
 // of a Docker engine, which has the capabilities that this takes: for machines on
@@ -23,6 +27,6 @@ type Containers struct {
 
 	mu      sync.Mutex
 	found   *image // nil if it was not looked for
-	idle    []*container
+	idle    idle.Pool[*container]
 	started bool // there was a container
 }

@@ -40,10 +40,10 @@ func (c *Containers) Room(ctx context.Context, w World) (*Room, error) {
 		return nil, err
 	}
 	once := len(w.Mounts) > 0 || len(w.IPv6) > 0
-	if k := c.take(); k != nil && !once {
-		return &Room{container: k}, nil
-	} else if k != nil {
-		c.give(k)
+	if !once {
+		if k, ok := c.idle.Take(); ok {
+			return &Room{container: k}, nil
+		}
 	}
 	k, err := c.start(ctx, w)
 	if err != nil {
@@ -51,23 +51,6 @@ func (c *Containers) Room(ctx context.Context, w World) (*Room, error) {
 	}
 	k.once = once
 	return &Room{container: k}, nil
-}
-
-func (c *Containers) take() *container {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.idle) == 0 {
-		return nil
-	}
-	k := c.idle[len(c.idle)-1]
-	c.idle = c.idle[:len(c.idle)-1]
-	return k
-}
-
-func (c *Containers) give(k *container) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.idle = append(c.idle, k)
 }
 
 // Leave ends the container, unless it goes on with another command. It may be called
@@ -83,7 +66,7 @@ func (r *Room) Leave() {
 func (r *Room) Return() {
 	if !r.over && !r.once {
 		r.over = true
-		r.owner.give(r.container)
+		r.owner.idle.Give(r.container)
 	}
 	r.Leave()
 }
@@ -275,7 +258,7 @@ func (r *Room) accompany(ctx context.Context, c Command) (Result, error) {
 // more.
 func (c *Containers) Close() error {
 	var group sync.WaitGroup
-	for k := c.take(); k != nil; k = c.take() {
+	for k, ok := c.idle.Take(); ok; k, ok = c.idle.Take() {
 		group.Go(k.end)
 	}
 	group.Wait()

@@ -114,8 +114,8 @@ func TestContainersAreSandboxes(t *testing.T) {
 		if diff := cmp.Diff(k.leaks, result.Leaks); diff != "" && k.want != "" {
 			t.Errorf("%q: leaks (-want +got):\n%s", k.command, diff)
 		}
-		if len(c.idle) != 1 {
-			t.Errorf("%q: %d containers are left to the next command; want the one", k.command, len(c.idle))
+		if c.idle.Len() != 1 {
+			t.Errorf("%q: %d containers are left to the next command; want the one", k.command, c.idle.Len())
 		}
 	}
 }
@@ -150,7 +150,7 @@ func TestContainersShowFoldersWithoutTouchingThisMachine(t *testing.T) {
 	if diff := cmp.Diff(before, list(t, "/etc", "/var/opt", "/var", "/")); diff != "" {
 		t.Errorf("folders of this machine (-before +after):\n%s", diff)
 	}
-	if len(c.idle) > 0 {
+	if c.idle.Len() > 0 {
 		t.Error("a container with folders of one command is left to the next")
 	}
 }

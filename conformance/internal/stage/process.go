@@ -13,6 +13,7 @@ import (
 
 	"github.com/fakeentra/fakeentra/conformance/driver"
 	"github.com/fakeentra/fakeentra/conformance/internal/lab"
+	"github.com/fakeentra/fakeentra/internal/idle"
 )
 
 // Process is a driver in a process of its own.
@@ -38,9 +39,8 @@ type Process struct {
 	once  bool // drivers are called anew for each request
 	reset bool // a driver can go on with another lab
 
-	mu    sync.Mutex
-	idle  []*session
-	group sync.WaitGroup // what ends by itself
+	idle  idle.Pool[*session] // that another lab may be shown to
+	group sync.WaitGroup      // what ends by itself
 }
 
 // Wiring implements [Target].
@@ -71,9 +71,11 @@ func (p *Process) Enter(ctx context.Context, l *lab.Lab, place Place) (Stage, er
 		return newShots(p, l, place)
 	}
 	shared := p.reset && !place.Fresh
-	if s := p.take(shared); s != nil {
-		s.front.Show(l)
-		return newVisit(s), nil
+	if shared {
+		if s, ok := p.idle.Take(); ok {
+			s.front.Show(l)
+			return newVisit(s), nil
+		}
 	}
 	s, err := p.session(ctx, l, place)
 	if err != nil {
@@ -93,34 +95,13 @@ func hasIPv6() bool {
 	return true
 }
 
-// take returns a driver that has nothing to do, or nil.
-func (p *Process) take(shared bool) *session {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !shared || len(p.idle) == 0 {
-		return nil
-	}
-	s := p.idle[len(p.idle)-1]
-	p.idle = p.idle[:len(p.idle)-1]
-	return s
-}
-
-func (p *Process) give(s *session) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.idle = append(p.idle, s)
-}
-
 // Close implements [Target].
 func (p *Process) Close() error {
 	p.group.Wait()
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	var errs []error
-	for _, s := range p.idle {
+	for s, ok := p.idle.Take(); ok; s, ok = p.idle.Take() {
 		errs = append(errs, s.end())
 	}
-	p.idle = nil
 	if w, ok := p.wired().(preparer); ok {
 		errs = append(errs, w.close())
 	}

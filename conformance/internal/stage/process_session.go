@@ -305,7 +305,7 @@ func (v *visit) Leave() error {
 	if s.shared && !s.broken {
 		s.front.Show(nil)
 		v.output, v.over = s.log.take(), true
-		s.owner.give(s)
+		s.owner.idle.Give(s)
 		return nil
 	}
 	return v.leave()
