@@ -16,9 +16,9 @@ func conformMergeCommand() *cobra.Command {
 		Short: "join the reports of shards and of clients",
 		Example: `  fakeentra conform merge --report all.json shard-*.json
   fakeentra conform merge --report clients.html python.json node.json`,
-		Long: `Joins reports in JSON. Those about one client are parts of one run, as --shard
-makes them: the same checks, seed and versions, none twice and none missing.
-Those about several clients are put side by side.
+		Long: `Joins reports in JSON or JSON Lines. Those about one client are parts of one run,
+as --shard makes them: the same checks, seed and versions, none twice and none
+missing. Those about several clients are put side by side.
 
 Exit codes, as of conform run: 0 if all is as it has to be, 1 if a report says
 that it is not, or that its run was interrupted, and 2 if an expectation came to
@@ -45,7 +45,7 @@ nothing in all shards, or the reports do not belong together.`,
 				return err
 			}
 			for _, one := range merged {
-				p := newConformPrinter(cmd.OutOrStdout(), wired{}, one.Command, false)
+				p := newConformPrinter(cmd.OutOrStdout(), one.Flags, one.Command, false)
 				p.driver(one)
 				p.end(one)
 			}

@@ -27,7 +27,7 @@ type reporting struct {
 func (r *reporting) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringSliceVar(&r.files, "report", nil, "write the report to a `FILE`, in the form that its name says: .json, .jsonl (a line for each check as soon as it has its verdict), .html, .xml (JUnit), .sarif or .md; several are separated by commas")
-	f.StringSliceVar(&r.before, "before", nil, "compare with the report in a `FILE` of an earlier run, in .json, on the page in .html")
+	f.StringSliceVar(&r.before, "before", nil, "compare with the report in a `FILE` of an earlier run, in .json or .jsonl, on the page in .html")
 	f.StringVar(&r.har, "har", "", "write an HTTP archive for each check that is not met to a `FOLDER`")
 	f.StringVar(&r.badges, "badges", "", "write a badge for each level to a `FOLDER`, as shields.io reads them")
 }

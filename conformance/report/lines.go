@@ -2,7 +2,10 @@ package report
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
+	"slices"
 
 	"github.com/fakeentra/fakeentra/conformance/suite"
 )
@@ -45,6 +48,36 @@ func (l Lines) All(r *suite.Report) error {
 		}
 	}
 	return l.End(r)
+}
+
+// readLines reads what follows the first line, which says how the run began.
+func readLines(d *json.Decoder, report *suite.Report) (*suite.Report, error) {
+	results := []suite.Result{}
+	for {
+		var line struct {
+			Result *suite.Result `json:"result"`
+			End    *suite.Report `json:"end"`
+		}
+		err := d.Decode(&line)
+		switch {
+		case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF): // the last line may be half there
+			report.Incomplete = fmt.Sprintf("the run was killed; verdicts until then: %d", len(results))
+		case err != nil:
+			return nil, fmt.Errorf("it is not a report in JSON Lines: %w", err)
+		case line.Result != nil:
+			results = append(results, *line.Result)
+			continue
+		case line.End == nil:
+			return nil, fmt.Errorf("line %d is neither a result nor the end of the run; expected the report of one run", len(results)+2)
+		case d.More():
+			return nil, errMore
+		default:
+			report = line.End
+		}
+		slices.SortFunc(results, func(a, b suite.Result) int { return number(a.ID) - number(b.ID) })
+		report.Results = results
+		return report, nil
+	}
 }
 
 // bare is a report without results.

@@ -4,6 +4,7 @@ package report
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -11,19 +12,34 @@ import (
 	"github.com/fakeentra/fakeentra/conformance/suite"
 )
 
-// Read reads a report in JSON. It fails for what is none, and for one of another
-// version.
+// Read reads a report in JSON, or one in JSON Lines, as [Lines] writes it. One of a run
+// that was killed is incomplete. It fails for what is no report, for one of another
+// version, and for several.
 func Read(r io.Reader) (*suite.Report, error) {
-	var report suite.Report
 	d := json.NewDecoder(r)
-	if err := d.Decode(&report); err != nil {
+	var first struct {
+		suite.Report
+		Begin *suite.Report `json:"begin"`
+	}
+	if err := d.Decode(&first); err != nil {
 		return nil, fmt.Errorf("it is not a report in JSON: %w", err)
 	}
-	if report.Schema != suite.Schema {
-		return nil, fmt.Errorf("its schema is %q; expected %q, as fakeentra conform run --report writes it", report.Schema, suite.Schema)
+	report, err := &first.Report, error(nil)
+	if first.Begin != nil {
+		report, err = readLines(d, first.Begin)
+	} else if d.More() {
+		err = errMore
 	}
-	return &report, nil
+	if err == nil && report.Schema != suite.Schema {
+		err = fmt.Errorf("its schema is %q; expected %q, as fakeentra conform run --report writes it", report.Schema, suite.Schema)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return report, nil
 }
+
+var errMore = errors.New("something follows the report; expected the report of one run")
 
 // Write writes a report in JSON.
 func Write(w io.Writer, report *suite.Report) error {

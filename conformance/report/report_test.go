@@ -33,7 +33,8 @@ func TestReportsAreReadAsTheyWereWritten(t *testing.T) {
 	if len(back.Results) != 2 || back.Results[1].Verdict != suite.Warn || len(back.Results[1].Cases) != 3 || len(back.Results[1].Cases[0].Exchanges) == 0 {
 		t.Errorf("read back %+v", back.Results)
 	}
-	for _, wrong := range []string{"", "[]", `{"schema":"other/v1"}`} {
+	two := b.String() + b.String()
+	for _, wrong := range []string{"", "[]", `{"schema":"other/v1"}`, two} {
 		if _, err := report.Read(strings.NewReader(wrong)); err == nil {
 			t.Errorf("%q was read as a report", wrong)
 		}
