@@ -33,8 +33,11 @@ type conformPrinter struct {
 	behind       bool // the line is there
 }
 
-func newConformPrinter(w io.Writer, led wired, args []string, verbose bool) *conformPrinter {
-	command := led.arguments(args)
+func newConformPrinter(w io.Writer, flags, args []string, verbose bool) *conformPrinter {
+	command := quoted(flags)
+	if len(args) > 0 {
+		command = strings.TrimSpace(command + " -- " + quoted(args))
+	}
 	return &conformPrinter{w: w, terminal: isTerminal(w), colors: isTerminal(w) && os.Getenv("NO_COLOR") == "", command: command, verbose: verbose} // https://no-color.org
 }
 

@@ -120,12 +120,19 @@ func (w *wired) checkURL() error {
 	return nil
 }
 
-// arguments is what leads to a driver, for a shell.
-func (w *wired) arguments(args []string) string {
+// leading are the flags that lead to the driver, but for those that say what is so
+// without them.
+func (w *wired) leading() []string {
 	var flags []string
 	switch {
 	case w.driver != "":
 		flags = append(flags, "--driver", w.driver)
+		if w.anywhere {
+			flags = append(flags, "--driver-anywhere")
+		}
+		if w.ports != 0 {
+			flags = append(flags, "--ports", strconv.Itoa(w.ports))
+		}
 	case w.image != "":
 		flags = append(flags, "--image", w.image)
 	case w.wiring != suite.Auto:
@@ -134,10 +141,7 @@ func (w *wired) arguments(args []string) string {
 	if w.wiring == suite.Docker && w.engine != "docker" {
 		flags = append(flags, "--engine", w.engine)
 	}
-	if len(args) > 0 {
-		flags = append(append(flags, "--"), args...)
-	}
-	return quoted(flags)
+	return flags
 }
 
 // target returns what runs a driver.
@@ -257,7 +261,7 @@ func (c *conformer) run(cmd *cobra.Command, args []string) error {
 	}
 	ctx, stop := untilSignal(cmd.Context())
 	defer stop()
-	p := newConformPrinter(cmd.OutOrStdout(), c.wired, args, c.verbose)
+	p := newConformPrinter(cmd.OutOrStdout(), c.leading(), args, c.verbose)
 	o := c.options(p, checks)
 	if known != nil {
 		o.Expected = known
@@ -268,7 +272,7 @@ func (c *conformer) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	o.Met = func(r *suite.Report) {
-		r.Command, r.Shard = args, c.shard.String()
+		r.Flags, r.Command, r.Shard = c.leading(), args, c.shard.String()
 		lines.each(func(l conformreport.Lines) error { return l.Begin(r) })
 		p.begin(r, len(checks), c.jobs)
 	}

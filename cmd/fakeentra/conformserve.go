@@ -100,7 +100,7 @@ func (m *manual) run(cmd *cobra.Command) error {
 	}
 	ctx, stop := untilSignal(cmd.Context())
 	defer stop()
-	p := newConformPrinter(cmd.OutOrStdout(), wired{wiring: suite.Auto}, nil, false)
+	p := newConformPrinter(cmd.OutOrStdout(), nil, nil, false)
 	h := &handPrinter{conformPrinter: p, shell: sh}
 	target := suite.Manually(suite.ByHand{
 		Ports: m.ports, Lines: typed(ctx, cmd.InOrStdin()), Wait: m.wait, Settle: m.settle,

@@ -51,7 +51,7 @@ func smoke(cmd *cobra.Command, args []string, w wired, scale float64) error {
 	}
 	ctx, stop := untilSignal(cmd.Context())
 	defer stop()
-	p := newConformPrinter(cmd.OutOrStdout(), w, args, false)
+	p := newConformPrinter(cmd.OutOrStdout(), w.leading(), args, false)
 	p.again = "fakeentra conform smoke"
 	report, err := suite.Run(ctx, target, suite.Options{
 		Checks: suite.Smoke(), Jobs: 1, Scale: scale,

@@ -151,7 +151,7 @@ func (c *conformer) update(cmd *cobra.Command, args []string) error {
 	}
 	ctx, stop := untilSignal(cmd.Context())
 	defer stop()
-	p := newConformPrinter(cmd.OutOrStdout(), c.wired, args, c.verbose)
+	p := newConformPrinter(cmd.OutOrStdout(), c.leading(), args, c.verbose)
 	o := c.options(p, checks)
 	o.Expected = known
 	report, err := suite.Run(ctx, target, o)

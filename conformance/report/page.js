@@ -290,9 +290,10 @@ function show({ reports, checks, areas, before = [] }) {
     row("Passes if", c.Passes);
     row("Sources", joined(c.Sources.map(link), ", "));
     row("Known", (c.Known || []).join("; "));
-    if (reports[i].command) {
-      const command = `fakeentra conform run --only ${id}${reports[i].chaos ? ` --chaos ${shellQuoted(reports[i].chaos)}` : ""} -- ${reports[i].command.map(shellQuoted).join(" ")}`;
-      row("Alone", [el("code", {}, command)]);
+    const { flags = [], command = [], chaos } = reports[i];
+    if (flags.length || command.length) {
+      const again = ["fakeentra", "conform", "run", "--only", id, ...(chaos ? ["--chaos", chaos] : []), ...flags, ...(command.length ? ["--", ...command] : [])];
+      row("Alone", [el("code", {}, again.map(shellQuoted).join(" "))]);
     }
     const neighbours = near(i, id);
     const step = (text, to, label) => el("button", { disabled: !to, "aria-label": label, onclick: () => { location.hash = to; } }, text);

@@ -34,12 +34,15 @@ type Report struct {
 	// nothing.
 	XPassWarns bool `json:"xpass_warns,omitempty"`
 
-	Driver  driver.Hello `json:"driver"`
-	Command []string     `json:"command,omitempty"`
-	Started time.Time    `json:"started"`
-	Took    Millis       `json:"took_ms"`
-	Shard   string       `json:"shard,omitempty"` // such as 2/5
-	Results []Result     `json:"results"`
+	Driver driver.Hello `json:"driver"`
+	// Flags are those of "fakeentra conform run" that lead to the driver, such as
+	// --wiring docker.
+	Flags   []string  `json:"flags,omitempty"`
+	Command []string  `json:"command,omitempty"`
+	Started time.Time `json:"started"`
+	Took    Millis    `json:"took_ms"`
+	Shard   string    `json:"shard,omitempty"` // such as 2/5
+	Results []Result  `json:"results"`
 	// Standings say which levels the client is at. There are none if the run was
 	// not about the whole catalogue.
 	Standings []Standing `json:"standings,omitempty"`

@@ -37,7 +37,7 @@ func of(t *testing.T, bug string) *suite.Report {
 	}
 	r := *runs[bug]
 	r.Results = slices.Clone(r.Results)
-	r.Command = []string{"node", "driver.mjs", "two words"}
+	r.Flags, r.Command = []string{"--image", "an image"}, []string{"node", "driver.mjs", "two words"}
 	return &r
 }
 
@@ -81,7 +81,7 @@ func TestACellShowsWhatHappened(t *testing.T) {
 		`[...document.querySelectorAll(".case")].length`, "4",
 		`[...document.querySelectorAll(".case[open] summary")].map((e) => e.innerText).join().replace(/ not met.*/, " not met")`, "307 Temporary Redirect to another host not met",
 		`document.querySelector(".condition.unmet dl").innerText.replace(/\s+/g, " ").slice(0, 46)`, "Required no request for trap Seen 1, the first",
-		`[...document.querySelectorAll("dt")].find((e) => e.textContent === "Alone").nextSibling.textContent`, "fakeentra conform run --only AST-13 -- node driver.mjs 'two words'",
+		`[...document.querySelectorAll("dt")].find((e) => e.textContent === "Alone").nextSibling.textContent`, "fakeentra conform run --only AST-13 --image 'an image' -- node driver.mjs 'two words'",
 		`[...document.querySelector(".case[open] svg").querySelectorAll(":scope > text")].map((e) => e.textContent).join(", ")`, "Client, IMDS, Token service, A host outside",
 		`[...document.querySelector(".case[open]").querySelectorAll("g.step")].map((e) => e.getAttribute("aria-label").replace(/\S*:\/\/([^\/]*)\S*/g, "$1")).join("; ")`,
 		"Exchange 1: GET login.microsoftonline.com answered with 200; Exchange 2: GET 169.254.169.254 answered with 200, a token; "+
@@ -291,7 +291,7 @@ func TestWhatStrangersWroteIsInert(t *testing.T) {
 	i := &r.Driver.Implementation
 	i.Name, i.Version, i.Runtime, i.Homepage, i.Issues = hostile, hostile, hostile, "javascript:window.pwned = 4", "javascript:window.pwned = 5"
 	r.Driver.Dependencies = nil
-	r.Seed, r.Wiring, r.Incomplete, r.Stale, r.Command = hostile, hostile, hostile, []string{hostile}, []string{hostile}
+	r.Seed, r.Wiring, r.Incomplete, r.Stale, r.Flags, r.Command = hostile, hostile, hostile, []string{hostile}, []string{hostile}, []string{hostile}
 	for at := range r.Results {
 		result := &r.Results[at]
 		result.Why = hostile
