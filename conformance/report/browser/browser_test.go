@@ -75,14 +75,19 @@ func start(t *testing.T) context.Context {
 		path = toolchain.Program(t, "chromium")
 	}
 	browser.Do(func() {
+		folder, err := os.MkdirTemp("", "browser") // it leaves files in there
+		if err != nil {
+			t.Fatal(err)
+		}
 		options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
 			chromedp.ExecPath(path),
 			chromedp.NoSandbox, // which root cannot have
 			chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND"),
+			chromedp.Env("TMPDIR="+folder),
 		)
 		allocator, cancel := chromedp.NewExecAllocator(context.Background(), options...)
 		ctx, stop := chromedp.NewContext(allocator)
-		browser.ctx, browser.close = ctx, func() { stop(); cancel() }
+		browser.ctx, browser.close = ctx, func() { stop(); cancel(); _ = os.RemoveAll(folder) }
 		if err := chromedp.Do(ctx); err != nil {
 			t.Fatal(err)
 		}
