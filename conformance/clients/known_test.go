@@ -14,9 +14,9 @@ import (
 
 var (
 	whole   = flag.Bool("whole", false, "put every SDK to the suite, but for its slow checks, which takes minutes")
-	slow    = flag.Bool("slow", false, "with -whole, the slow checks as well")
-	jobs    = flag.Int("jobs", min(32, 12*runtime.NumCPU()), "with -whole, run so many cases at once")
-	shuffle = flag.String("shuffle-cases", "", "with -whole, run cases in an order that this text decides on")
+	slow    = flag.Bool("slow", false, "put every SDK to the slow checks, all SDKs at once unless -whole is given, too: they mostly wait")
+	jobs    = flag.Int("jobs", min(32, 12*runtime.NumCPU()), "with -whole or -slow, run so many cases of an SDK at once")
+	shuffle = flag.String("shuffle-cases", "", "with -whole or -slow, run cases in an order that this text decides on")
 )
 
 // known reads what an SDK is known not to meet.
@@ -32,10 +32,13 @@ func (s sdk) known(t *testing.T) *expect.Set {
 // What an SDK does not meet is in the file beside its driver, whatever the level of
 // the check, and nothing else is.
 func TestSDKsDoWhatIsKnownOfThem(t *testing.T) {
-	if !*whole {
-		t.Skip("it takes minutes; -whole runs it, as CI does")
+	if !*whole && !*slow {
+		t.Skip("it takes minutes; -whole and -slow run it, as CI does")
 	}
-	selection := suite.Selection{Costs: []suite.Cost{suite.Fast, suite.Timed}}
+	var selection suite.Selection
+	if *whole {
+		selection.Costs = append(selection.Costs, suite.Fast, suite.Timed)
+	}
 	if *slow {
 		selection.Costs = append(selection.Costs, suite.Slow)
 	}
@@ -45,6 +48,9 @@ func TestSDKsDoWhatIsKnownOfThem(t *testing.T) {
 	}
 	for _, s := range append(sdks, others[0]) {
 		t.Run(s.name, func(t *testing.T) {
+			if !*whole {
+				t.Parallel()
+			}
 			report := s.run(t, suite.Options{Checks: checks, Jobs: *jobs, Shuffle: *shuffle, Expected: s.known(t)})
 			for _, stale := range report.Stale {
 				t.Error(stale)
