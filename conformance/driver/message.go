@@ -271,6 +271,11 @@ const (
 	Other       Kind = "other"
 )
 
+// Kinds lists all there are.
+func Kinds() []Kind {
+	return []Kind{Auth, Unavailable, Network, TLS, TimedOut, Cancelled, Misconfig, Protocol, Crashed, Other}
+}
+
 // A Skip says that the client cannot do what it was asked for.
 type Skip struct {
 	Reason   string `json:"reason"`

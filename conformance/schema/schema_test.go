@@ -184,9 +184,7 @@ func TestTheWordsOfTheSchemasAreThoseOfTheProtocol(t *testing.T) {
 		{requests(), "#/properties/action", []string{driver.ListBlobs, driver.Get}},
 		{requests(), "#/$defs/config/properties/mi_source", sources},
 		{answers(), "#/$defs/hello/properties/capabilities/items", capabilities},
-		{answers(), "#/$defs/failure/properties/kind", []driver.Kind{
-			driver.Auth, driver.Unavailable, driver.Network, driver.TLS, driver.TimedOut, driver.Cancelled, driver.Misconfig, driver.Protocol, driver.Other,
-		}},
+		{answers(), "#/$defs/failure/properties/kind", driver.Kinds()},
 		{reports(), "#/$defs/level", []suite.Level{suite.Must, suite.Should, suite.May}},
 		{reports(), "#/$defs/verdict", suite.Verdicts()},
 	} {

@@ -79,7 +79,7 @@ final class Fcd {
         } catch (Skip skip) {
             answer.put("skip", Map.of("reason", skip.getMessage()));
         } catch (Exception error) {
-            answer.put("error", failure(error));
+            answer.put("error", failure(error, "other"));
         }
         return answer;
     }
@@ -146,16 +146,30 @@ final class Fcd {
         } catch (Skip skip) {
             throw skip;
         } catch (Exception error) {
-            return Map.of("error", failure(error));
+            return Map.of("error", failure(error, "other"));
+        } catch (Error error) {
+            return Map.of("error", failure(error, "crashed"));
         }
     }
 
-    private static Map<String, Object> failure(Throwable error) {
+    private static Map<String, Object> failure(Throwable error, String kind) {
         StringBuilder message = new StringBuilder();
         for (Throwable e = error; e != null; e = e.getCause()) {
             message.append(message.length() > 0 ? ": " : "").append(e);
         }
-        return Map.of("kind", "other", "message", message.toString());
+        return Map.of("kind", kind, "message", message.toString());
+    }
+
+    /** What a client returned, which may lack anything. */
+    static Map<String, Object> found(String token, Long expiresOn) {
+        Map<String, Object> outcome = new LinkedHashMap<>();
+        if (token != null) {
+            outcome.put("token", token);
+        }
+        if (expiresOn != null) {
+            outcome.put("expires_on", expiresOn);
+        }
+        return outcome;
     }
 
     @SuppressWarnings("unchecked") // JSON objects have text for names

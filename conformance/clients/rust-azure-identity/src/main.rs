@@ -214,7 +214,10 @@ async fn together(client: &Arc<Client>, request: &Arc<Value>) -> Value {
         .collect();
     let mut results = Vec::new();
     for caller in callers {
-        results.push(caller.await.unwrap_or_else(|error| json!({"error": {"kind": "other", "message": error.to_string()}})));
+        results.push(caller.await.unwrap_or_else(|error| {
+            let kind = if error.is_panic() { "crashed" } else { "other" };
+            json!({"error": {"kind": kind, "message": error.to_string()}})
+        }));
     }
     json!({"ok": {"results": results}})
 }

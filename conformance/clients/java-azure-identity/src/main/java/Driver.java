@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.OffsetDateTime;
 import java.util.List;
 import java.util.Map;
 
@@ -100,7 +101,8 @@ public final class Driver implements Fcd.Client {
     }
 
     private static Map<String, Object> found(AccessToken token) {
-        return Map.of("token", token.getToken(), "expires_on", token.getExpiresAt().toEpochSecond());
+        OffsetDateTime expires = token.getExpiresAt();
+        return Fcd.found(token.getToken(), expires == null ? null : expires.toEpochSecond());
     }
 
     @Override

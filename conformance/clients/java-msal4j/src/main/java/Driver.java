@@ -9,6 +9,7 @@ import com.microsoft.aad.msal4j.ManagedIdentityParameters;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Date;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -92,6 +93,7 @@ public final class Driver implements Fcd.Client {
     }
 
     private static Map<String, Object> found(IAuthenticationResult result) {
-        return Map.of("token", result.accessToken(), "expires_on", result.expiresOnDate().getTime() / 1000);
+        Date expires = result.expiresOnDate();
+        return Fcd.found(result.accessToken(), expires == null ? null : expires.getTime() / 1000);
     }
 }
