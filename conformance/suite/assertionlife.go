@@ -2,7 +2,10 @@ package suite
 
 import (
 	"net/http"
+	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/fakeentra/fakeentra/conformance/driver"
@@ -18,9 +21,10 @@ func assertionLifeChecks() []*Check {
 			Sources: []string{"RFC 7523 section 3", "https://github.com/Azure/login/issues/180", "https://github.com/Azure/login/issues/372",
 				"https://github.com/Azure/azure-cli/issues/28915", "https://github.com/Azure/azure-cli/issues/29063", "https://github.com/dotnet/docker-tools/issues/1310"},
 			Provokes: "The token of the managed identity and the application's token live for eight seconds; a second token is asked for after nine.",
-			Passes:   "no token request has an assertion whose exp is past",
+			Passes:   "no request for the second token has an assertion that had expired when it was asked for",
 			Cost:     Timed,
 			Needs:    []driver.Capability{driver.IMDS},
+			Alone:    true, // for those that renew tokens by themselves
 			Known: []string{
 				"MSAL for Java before 1.23.1: not met (https://github.com/AzureAD/microsoft-authentication-library-for-java/issues/879)",
 				"MSAL Go before 0.5.1, with certificates: not met (https://github.com/AzureAD/microsoft-authentication-library-for-go/issues/312)",
@@ -32,11 +36,13 @@ func assertionLifeChecks() []*Check {
 					again := s.Arm(&lab.Rule{Name: "a second exchange", Ops: []lab.Op{lab.Token}, Skip: 1, Do: asUsual})
 					s.WantToken(s.Token())
 					s.Pause(9 * time.Second)
+					asked := time.Now()
 					s.Token()
 					s.Armed(again)
-					for _, x := range s.Exchanges(lab.Token) {
+					// One that was good then may have ended by now, on a busy machine.
+					for _, x := range since(asked, s.Exchanges(lab.Token)) {
 						ends := lab.Expiry(x.Form().Get("client_assertion"))
-						s.Want("fresh", x.At.Before(ends), "an assertion that has not expired", "one that ended %v before", x.At.Sub(ends).Round(time.Second))
+						s.Want("fresh", ends.After(asked), "an assertion that has not expired", "one that ended %v before", asked.Sub(ends).Round(time.Second))
 					}
 				},
 			}},
@@ -91,13 +97,29 @@ func assertionLifeChecks() []*Check {
 				s.Armed(r)
 				s.WantUntouched("exchange", lab.Token)
 				if s.WantError(got) {
-					said := strings.ToLower(got.Message())
-					s.Want("reason", strings.Contains(said, "invalid_request") || strings.Contains(said, "identity") || strings.Contains(said, "400"),
+					s.Want("reason", blames(got.Message()) || got.Error.HTTPStatus == http.StatusBadRequest,
 						"what IMDS answered, or the word identity, in the error", "%q", shorten(got.Message(), 300))
 				}
 			}}},
 		},
 	}
+}
+
+// since returns the exchanges that began after a moment.
+func since(then time.Time, all []*lab.Exchange) []*lab.Exchange {
+	return slices.DeleteFunc(all, func(x *lab.Exchange) bool { return x.At.Before(then) })
+}
+
+// unsaid are names of products and links, which say identity whatever happened.
+var unsaid = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`https?://\S+|\baka\.ms/\S+|@?\bazure[-._/]identity\b|\bazidentity\b|\bmicrosoft[. ]identity\S*|\b(federated|workload)[ _]identity`)
+})
+
+// blames reports whether an error says that there is no token of the managed
+// identity: in what IMDS answered, or in words of its own.
+func blames(message string) bool {
+	said := unsaid().ReplaceAllString(strings.ToLower(message), "")
+	return strings.Contains(said, "invalid_request") || strings.Contains(said, "identity") || strings.Contains(said, "imds") || mentions(said, http.StatusBadRequest)
 }
 
 // asUsual lets a request pass: a rule with it only notices that it came.
