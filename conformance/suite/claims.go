@@ -38,7 +38,7 @@ func challengeChecks() []*Check {
 			Needs:    []driver.Capability{driver.IMDS, driver.Blob, driver.CAE},
 			Cases: []Case{{Run: func(s *Session) {
 				s.Config.CAE = true
-				r := s.Fault(lab.Blob, 1, s.challenge(claimsIn(moreClaims)))
+				r := s.withToken(1, s.challenge(claimsIn(moreClaims)))
 				got := s.List()
 				s.Armed(r)
 				if posts := s.Reached(lab.Token); len(posts) > 0 && !requestedClaims(posts[0]).understands() {
@@ -70,7 +70,7 @@ func challengeChecks() []*Check {
 			Needs:       []driver.Capability{driver.IMDS, driver.Blob, driver.CAE},
 			Cases: []Case{{Run: func(s *Session) {
 				s.Config.CAE = true
-				r := s.Fault(lab.Blob, 0, s.challenge(claimsIn(moreClaims)))
+				r := s.withToken(0, s.challenge(claimsIn(moreClaims)))
 				got := s.List()
 				s.Armed(r)
 				used := len(s.authorized())
@@ -98,7 +98,7 @@ func challengeChecks() []*Check {
 func senseless(name, claims string) Case {
 	return Case{Name: name, Run: func(s *Session) {
 		s.Config.CAE = true
-		r := s.Fault(lab.Blob, 0, s.challenge(claims))
+		r := s.withToken(0, s.challenge(claims))
 		got := s.List()
 		s.Armed(r)
 		_, posts := s.afterChallenge()
@@ -112,17 +112,19 @@ func claimsIn(claims string) string {
 	return fmt.Sprintf(`, claims="%s"`, base64.StdEncoding.EncodeToString([]byte(claims)))
 }
 
-// challenge returns an act that answers a request which has a token with a claims
-// challenge. Clients may ask without one first, to learn where to get it.
+// challenge answers with a claims challenge.
 func (s *Session) challenge(claims string) lab.Act {
 	header := fmt.Sprintf(`Bearer realm="", authorization_uri="https://%s/%s/oauth2/authorize", error="insufficient_claims"%s`, s.Environment.LoginHost, s.Tenant.ID, claims)
-	return func(x *lab.Exchange, next func() *lab.Answer) *lab.Answer {
-		if x.Bearer() == "" {
-			return next()
-		}
+	return func(*lab.Exchange, func() *lab.Answer) *lab.Answer {
 		return lab.Text(http.StatusUnauthorized, "application/xml",
 			`<?xml version="1.0" encoding="utf-8"?><Error><Code>InvalidAuthenticationInfo</Code><Message>The token does not have all claims.</Message></Error>`).With("Www-Authenticate", header)
 	}
+}
+
+// withToken arms a rule that acts on the first times requests to storage with a token;
+// 0 means on all. Some clients first ask without one, to be told what is wanted.
+func (s *Session) withToken(times int, do lab.Act) *lab.Rule {
+	return s.Arm(&lab.Rule{Name: "request with a token", Ops: []lab.Op{lab.Blob}, When: func(x *lab.Exchange) bool { return x.Bearer() != "" }, Times: times, Do: do})
 }
 
 // authorized returns the requests for blobs that had a token.
