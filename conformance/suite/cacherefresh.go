@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"fmt"
 	"net/http"
 	"time"
 
@@ -28,6 +29,7 @@ func cacheExpiryChecks() []*Check {
 			Provokes:    "Two calls, and a third one after half a minute where they lead to nothing; the application's tokens live for two minutes.",
 			Passes:      "there is a second exchange",
 			Needs:       []driver.Capability{driver.IMDS},
+			Alone:       true,
 			Cases: []Case{{Fixture: short(2 * time.Minute), Run: func(s *Session) {
 				all := []Got{s.Token(), s.Token()}
 				if s.issued(lab.Token) < 2 {
@@ -36,7 +38,7 @@ func cacheExpiryChecks() []*Check {
 				}
 				s.Reached(lab.Token)
 				s.wantTokens(all)
-				s.wantIssued("exchanges", lab.Token, 2, 2)
+				s.wantIssued("exchanges", lab.Token, 2, 10) // some renew by themselves, too
 			}}},
 		},
 		{
@@ -47,6 +49,7 @@ func cacheExpiryChecks() []*Check {
 			Passes:      "the token of the second call, or of each request to the resource, has not expired",
 			Cost:        Timed,
 			Needs:       []driver.Capability{driver.IMDS},
+			Alone:       true,
 			Cases: []Case{
 				{Name: "returned", Fixture: short(5 * time.Second), Run: func(s *Session) {
 					s.Token()
@@ -59,10 +62,11 @@ func cacheExpiryChecks() []*Check {
 				{Name: "sent", Fixture: short(5 * time.Second), Needs: []driver.Capability{driver.Blob}, Run: func(s *Session) {
 					s.List()
 					s.Pause(7 * time.Second)
+					now := time.Now()
 					s.List()
-					for _, x := range s.Reached(lab.Blob) {
+					for _, x := range since(now, s.Reached(lab.Blob)) {
 						if x.Bearer() != "" {
-							s.Want("expiry", lab.Expiry(x.Bearer()).After(x.At), "a token that has not expired", "one that expired %v ago", x.At.Sub(lab.Expiry(x.Bearer())).Round(time.Second))
+							s.Want("expiry", lab.Expiry(x.Bearer()).After(now), "a token that has not expired", "one that expired %v ago", now.Sub(lab.Expiry(x.Bearer())).Round(time.Second))
 						}
 					}
 				}},
@@ -75,6 +79,7 @@ func cacheExpiryChecks() []*Check {
 			Provokes:    "Calls for ten resources; the managed identity's tokens live for a day.",
 			Passes:      "IMDS hands out one token",
 			Needs:       []driver.Capability{driver.IMDS},
+			Alone:       true,
 			Cases: []Case{{
 				Fixture: func(f *lab.Fixture) { f.ManagedIdentityLife = 24 * time.Hour },
 				Run: func(s *Session) {
@@ -93,6 +98,7 @@ func cacheExpiryChecks() []*Check {
 			Passes:      "a token that is returned after its expires_in was asked for anew in vain, and is within its ext_expires_in",
 			Cost:        Timed,
 			Needs:       []driver.Capability{driver.IMDS},
+			Alone:       true,
 			Cases: []Case{
 				{Name: "no outage", Run: func(s *Session) {
 					r := s.Fault(lab.Token, 1, lab.Members(lifetime(2, 3600)))
@@ -115,6 +121,7 @@ func cacheExpiryChecks() []*Check {
 			Provokes:    "Calls for three resources; the managed identity's tokens live for 20 s.",
 			Passes:      "IMDS hands out no more tokens than the token endpoint",
 			Needs:       []driver.Capability{driver.IMDS},
+			Alone:       true,
 			Known:       []string{"@azure/identity 4.13.1 and 4.14.1: not met, two for each exchange (observed)", "azure-identity 1.18.2 for Java: not met (observed)"},
 			Cases: []Case{{
 				Fixture: func(f *lab.Fixture) { f.ManagedIdentityLife = 20 * time.Second },
@@ -152,23 +159,32 @@ const throttle = 31 * time.Second
 const renewsNothing = "the client renews no token ahead of time, which is what CAC-10 is about"
 
 // overdue calls when a token is past its refresh_in, until there is an attempt to
-// renew it: at once, after the call, or when the client permits itself. It returns
-// what the call came to that led to the attempt, and how many attempts there were
-// when it came back.
-func (s *Session) overdue(r driver.TokenRequest, attempts func() int) (Got, int) {
+// renew it: before the call, as of clients that need none, during or after it, or
+// when the client permits itself. Some leave it to chance which of many calls renews.
+// It returns what the last call came to, and how many attempts there were.
+func (s *Session) overdue(r driver.TokenRequest, attempts func() int) (Got, renewals) {
+	const often = 20
 	s.Pause(3 * time.Second)
-	got := s.Ask(r)
-	n := attempts()
-	s.Pause(time.Second) // some renew in the background
-	if attempts() > 0 {
-		return got, n
+	var got Got
+	for i := range often + 1 {
+		if i == often {
+			s.Pause(throttle)
+		}
+		n := renewals{before: attempts()}
+		got = s.Ask(r)
+		n.during = attempts() - n.before
+		s.await(time.Second, func() bool { return attempts() > 0 }) // some renew in the background
+		if attempts() > 0 {
+			s.Pause(time.Second) // until it is over
+			return got, n
+		}
 	}
-	s.Pause(throttle)
-	got = s.Ask(r)
-	n = attempts()
-	s.Pause(time.Second)
-	return got, n
+	return got, renewals{}
 }
+
+// renewals are how many attempts to renew a token there were before a call, and while
+// it was under way.
+type renewals struct{ before, during int }
 
 // lifetime are the members of an answer that say when its token ends.
 func lifetime(in, ext any) map[string]any {
@@ -178,13 +194,16 @@ func lifetime(in, ext any) map[string]any {
 // extended is a call in an outage, when a token is past its expires_in.
 func extended(s *Session, ext, after time.Duration, within bool) {
 	r := s.Fault(lab.Token, 1, lab.Members(lifetime(2, int(ext/time.Second))))
-	s.Token()
+	first := s.Token()
 	s.Armed(r)
 	s.Pause(after)
 	outage := s.Fault(lab.Token, 0, lab.Always(unavailable()))
 	got := s.UpTo(longEnough, s.Token) // some go on trying, which is an error here
-	if !got.OK() {
+	switch {
+	case !got.OK():
 		s.Armed(outage)
+	case got.Token != first.Token:
+		s.Skip("the client renewed the token by itself, before the outage")
 	}
 	s.Want("outage", !got.OK() || outage.Fired() > 0, "an error, or a token after an attempt to renew it", "%s without an attempt", got)
 	if !within {
@@ -200,10 +219,11 @@ func cacheRefreshChecks() []*Check {
 			ID: "CAC-10", Level: Should, Tags: []string{"cache"}, Title: "refresh_in is heeded",
 			Requirement: "After its refresh_in a token is renewed, while the old one is still good.",
 			Sources:     []string{pageRenewal, "https://github.com/AzureAD/microsoft-authentication-library-for-js/pull/6102"},
-			Provokes:    "Two calls with three seconds between them, or half a minute where that leads to nothing; tokens are to be renewed after one second.",
-			Passes:      "there is another exchange, and both calls get a token",
+			Provokes:    "Calls from three seconds on, up to twenty, and one half a minute later where they lead to nothing; tokens are to be renewed after one second.",
+			Passes:      "there is another exchange, and the calls get a token",
 			Cost:        Timed,
 			Needs:       []driver.Capability{driver.IMDS},
+			Alone:       true,
 			Known: []string{
 				"MSAL4J 1.26.0, azure-identity 1.18.2 for Java, azure_identity 1.0.0 for Rust: not met (observed)", "msal-node before 2.1.0: not met (release notes)",
 			},
@@ -217,9 +237,10 @@ func cacheRefreshChecks() []*Check {
 			Requirement: "Where a token cannot be renewed ahead of time, the one that is still good is returned at once.",
 			Sources:     []string{pageRenewal},
 			Provokes:    "A call after refresh_in; the token endpoint answers 503 from then on.",
-			Passes:      "the call gets a token, and has it after one attempt at the token endpoint at most: no other one is waited for",
+			Passes:      "the call gets a token, and no more than one attempt at the token endpoint is made until it does: no other one is waited for",
 			Cost:        Timed,
 			Needs:       []driver.Capability{driver.IMDS},
+			Alone:       true,
 			Known: []string{
 				"azidentity 1.15.0: not met, 10.4 s (observed)",
 				"@azure/identity 4.13.1 and 4.14.1: not met, 4.4 to 6.0 s (observed)",
@@ -231,13 +252,17 @@ func cacheRefreshChecks() []*Check {
 				s.Token()
 				s.Armed(due)
 				outage := s.Fault(lab.Token, 0, lab.Always(unavailable()))
-				got, attempts := s.overdue(driver.TokenRequest{}, outage.Fired)
+				got, r := s.overdue(driver.TokenRequest{}, outage.Fired)
 				if outage.Fired() == 0 {
 					s.Skip(renewsNothing)
 				}
 				s.WantToken(got)
+				most := 1
+				if r.before > 0 {
+					most++ // of those that renew by themselves, it may meet with another
+				}
 				// Not by the clock, which a busy machine stretches.
-				s.Want("promptly", attempts <= 1, "one attempt at most before the call came back", "%d", attempts)
+				s.Want("promptly", r.during <= most, fmt.Sprintf("%d attempts at most while the call was under way", most), "%d", r.during)
 			}}},
 		},
 		{
@@ -248,6 +273,7 @@ func cacheRefreshChecks() []*Check {
 			Passes:      "the third call gets the new token, without an exchange",
 			Cost:        Timed,
 			Needs:       []driver.Capability{driver.IMDS},
+			Alone:       true,
 			Known:       []string{"MSAL Go before 1.8.0, with a cache of the application's own: the new token was stored where it was not found (AzureAD/microsoft-authentication-library-for-go#630)"},
 			Cases: []Case{{Run: func(s *Session) {
 				due := s.Fault(lab.Token, 1, lab.Members(map[string]any{"refresh_in": 1}))
