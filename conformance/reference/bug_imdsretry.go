@@ -46,7 +46,7 @@ func imdsRetryBugs() []*Bug {
 				k.Delay = func(n, status int, h http.Header, now time.Time) (time.Duration, bool) {
 					d, more := delay(n, status, h, now)
 					if status == http.StatusTooManyRequests && h.Get("Retry-After") == "" {
-						d = max(time.Second, (3-2*time.Duration(n))*time.Second)
+						d = max(time.Second, (5-4*time.Duration(n))*time.Second)
 					}
 					return d, more
 				}

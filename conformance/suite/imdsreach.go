@@ -124,6 +124,7 @@ func imdsSecrets() *Check {
 		Provokes:    "Two exchanges, so that there are tokens that a request could carry.",
 		Passes:      "no request to IMDS has a header or parameter of these, or contains a token",
 		Needs:       needsIMDS,
+		Alone:       true,
 		Cases: []Case{{
 			Fixture: func(f *lab.Fixture) { f.ManagedIdentityLife, f.ApplicationLife = time.Minute, time.Minute },
 			Run: func(s *Session) {
@@ -160,7 +161,7 @@ func imdsHang() *Check {
 		Requirement: "A caller who sets a deadline, or gives up, has the control back soon after, and the connection is closed.",
 		Sources:     []string{"https://github.com/Azure/azure-sdk-for-net/issues/47156", "https://github.com/AzureAD/microsoft-authentication-library-for-dotnet/issues/6053"},
 		Provokes:    "IMDS takes every request and never answers; the caller's deadline is three seconds, or it gives up after one.",
-		Passes:      "the client fails within five seconds of it, which leaves a busy machine some time, and the connection is closed by then or soon after",
+		Passes:      "the client fails within two seconds of it, in one of three calls on a busy machine, and the connection is closed by then or soon after",
 		Cost:        Timed,
 		Needs:       needsIMDS,
 		Known:       []string{"@azure/identity 4.13.1: not met (observed)"},
@@ -177,16 +178,13 @@ func imdsHang() *Check {
 
 // wantGivenUp expects a client to stop when its caller does, after so long.
 func (s *Session) wantGivenUp(after time.Duration, request func(ms int) driver.TokenRequest) {
-	const grace = 5 * time.Second
-	if s.Has(driver.MIToken) { // the first request of a process takes some runtimes longer than that
-		s.Default().ManagedIdentityToken("https://vault.azure.net")
-	}
-	s.Patience = after + grace + time.Second // so that a client without any care is seen to be late
+	another := s.Config
+	another.Identity = identityOf(s.Second, another.Identity.Kind)
+	s.Open(another).Token() // the first request of a process takes some runtimes longer than that
 	rule := s.identityFault(0, lab.Always(&lab.Answer{Hang: true}))
-	got := s.inTime(request(int(s.run.scaled(after) / time.Millisecond)))
+	got := s.inTime(after, request)
 	s.Armed(rule)
 	s.WantError(got)
-	s.Want("time", got.Took <= s.run.scaled(after+grace), fmt.Sprintf("an end within %v", after+grace), "%v", got.Took.Round(10*time.Millisecond))
 	open := func() int {
 		return len(slices.DeleteFunc(s.requestsForIdentity(), func(x *lab.Exchange) bool { return !x.Done.IsZero() }))
 	}
@@ -194,9 +192,29 @@ func (s *Session) wantGivenUp(after time.Duration, request func(ms int) driver.T
 	s.Want("closed", open() == 0, "closed connections soon after", "%d requests that are still waited for", open())
 }
 
-// inTime asks for a token, and has the control back in any case: a driver that does
+// inTime expects a call to end when its caller's time is over, or a little later. A
+// busy machine may be late, so that there are three calls: a client that does not
+// hear is late each time.
+func (s *Session) inTime(after time.Duration, request func(ms int) driver.TokenRequest) Got {
+	const grace, calls = 2 * time.Second, 3
+	s.Patience = after + 8*time.Second // for one without any care
+	var got Got
+	late := true
+	for n := 0; n < calls && late; n++ {
+		var answered bool
+		got, answered = s.within(request(int(s.run.scaled(after) / time.Millisecond)))
+		late = got.Took > s.run.scaled(after+grace)
+		if !answered {
+			break
+		}
+	}
+	s.Want("time", !late, fmt.Sprintf("an end within %v", after+grace), "%v", got.Took.Round(10*time.Millisecond))
+	return got
+}
+
+// within asks for a token, and has the control back in any case: a driver that does
 // not answer is one whose client is late.
-func (s *Session) inTime(r driver.TokenRequest) (got Got) {
+func (s *Session) within(r driver.TokenRequest) (got Got, answered bool) {
 	client, began := s.Default(), time.Now()
 	defer func() {
 		switch p := recover().(type) {
@@ -210,7 +228,7 @@ func (s *Session) inTime(r driver.TokenRequest) (got Got) {
 			panic(p)
 		}
 	}()
-	return client.Ask(r)
+	return client.Ask(r), true
 }
 
 func imdsProbe() *Check {
@@ -222,6 +240,7 @@ func imdsProbe() *Check {
 		Passes:      "at most one request to IMDS has no header Metadata, and it carries no secret",
 		Names:       true,
 		Needs:       needsIMDS,
+		Alone:       true,
 		Known:       []string{"Azure.Identity before 1.14.0-beta.3: not met (its changelog)"},
 		Cases: []Case{{
 			Fixture: func(f *lab.Fixture) { f.ManagedIdentityLife, f.ApplicationLife = time.Minute, time.Minute },
