@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fakeentra/fakeentra"
 	"github.com/fakeentra/fakeentra/conformance/driver"
 	"github.com/fakeentra/fakeentra/conformance/internal/lab"
 )
@@ -125,6 +126,13 @@ func tokenRedirects(look func(*Session), all ...redirect) []Case {
 	return cases
 }
 
+// loginHost reports whether a request is to a login host of a cloud, also to that of
+// a region, which clients may ask IMDS for.
+func loginHost(cloud fakeentra.Environment, x *lab.Exchange) bool {
+	host := strings.ToLower(x.URL.Hostname())
+	return slices.Contains(cloud.LoginAliases, host) || cloud.Regional(host)
+}
+
 // assertionIn says where in a request there is a token of a managed identity that
 // should not be there, or nothing.
 func (s *Session) assertionIn(x *lab.Exchange) string {
@@ -137,7 +145,7 @@ func (s *Session) assertionIn(x *lab.Exchange) string {
 				return "the header " + name
 			}
 		}
-		if strings.Contains(string(x.Body), token) && (x.Op != lab.Token || !slices.Contains(s.Environment.LoginAliases, strings.ToLower(x.URL.Hostname()))) {
+		if strings.Contains(string(x.Body), token) && (x.Op != lab.Token || !loginHost(s.Environment, x)) {
 			return "the body"
 		}
 	}

@@ -131,7 +131,7 @@ func sovereign(name string, cloud fakeentra.Environment, host string) Case {
 			}
 			s.WantUntouched("cloud", lab.Trap)
 			for _, x := range s.Exchanges(lab.Token) {
-				s.Want("host", slices.Contains(cloud.LoginAliases, strings.ToLower(x.URL.Hostname())), cloud.LoginHost, "%s", x.URL.Host)
+				s.Want("host", loginHost(cloud, x), cloud.LoginHost, "%s", x.URL.Host)
 			}
 			s.WantToken(got)
 		},

@@ -135,8 +135,8 @@ func together(s *Session, callers ...int) {
 	s.Armed(r)
 	s.Proven(slices.ContainsFunc(s.Exchanges(lab.Token), func(x *lab.Exchange) bool { return slices.Contains(tenants, x.Tenant()) }),
 		"request for a token of one of the tenants (TokenRequest.Tenants)")
-	// One of a thousand calls may fail on a busy machine, which is no mix-up.
-	s.Want("outcome", failed*10 <= asked, "a token for nine callers of ten", "%d of %d failed", failed, asked)
+	// One of a thousand connections may break on a busy machine, which is no mix-up.
+	s.Want("outcome", failed*50 <= asked, "a token for 49 callers of 50", "%d of %d failed", failed, asked)
 	s.Want("tid", len(wrong) == 0, "tokens of the tenants that were asked for", "%d others, such as one of %s", len(wrong), strings.Join(wrong[:min(len(wrong), 1)], ""))
 }
 

@@ -38,8 +38,8 @@ func discoveryChecks() []*Check {
 			ID: "AUT-08", Level: Should, Tags: []string{"sec"}, Title: "documents of another issuer are refused",
 			Requirement: "An OpenID configuration whose issuer is not of the authority that it was asked for at is not used.",
 			Sources:     []string{"RFC 8414 section 3.3", "https://github.com/AzureAD/microsoft-authentication-library-for-go/pull/576"},
-			Provokes:    "The OpenID configuration names an issuer outside Azure, also one whose name begins like that of the login host.",
-			Passes:      "the client fails",
+			Provokes:    "The OpenID configuration names an issuer outside Azure, also one whose name begins like that of the login host, and a token endpoint with a query of its own.",
+			Passes:      "no token request goes to that endpoint: the client fails, or goes to the one that it knows",
 			Names:       true,
 			Needs:       []driver.Capability{driver.IMDS},
 			Known:       []string{"MSAL Go before 1.5.0: not met (https://github.com/AzureAD/microsoft-authentication-library-for-go/pull/576)", "MSAL for Python 1.39.0: not met (observed)"},
@@ -104,7 +104,18 @@ func (s *Session) document(members map[string]any) Got {
 // issuer is a case of AUT-08.
 func issuer(name, host string) Case {
 	return Case{Name: name, Run: func(s *Session) {
-		s.WantError(s.document(map[string]any{"issuer": "https://" + host + "/" + string(s.Tenant.ID) + "/v2.0"}))
+		const mark = "of"
+		tenant := string(s.Tenant.ID)
+		s.document(map[string]any{
+			"issuer": "https://" + host + "/" + tenant + "/v2.0", "token_endpoint": "https://" + s.Environment.LoginHost + "/" + tenant + "/oauth2/v2.0/token?" + mark + "=" + host,
+		})
+		n := 0
+		for _, x := range s.Exchanges(lab.Token) {
+			if x.Query().Has(mark) {
+				n++
+			}
+		}
+		s.Want("used", n == 0, "no token request to the endpoint of that document", "%d", n)
 	}}
 }
 

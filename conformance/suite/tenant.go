@@ -96,7 +96,7 @@ func tenantChecks() []*Check {
 			Requirement: "A client can be used for the first time by several callers and for several tenants at the same time.",
 			Sources:     []string{"https://github.com/AzureAD/microsoft-authentication-library-for-go/issues/620", "https://github.com/AzureAD/microsoft-authentication-library-for-go/issues/621"},
 			Provokes:    "Five callers for each of ten tenants ask for a token at the same time; documents take a tenth of a second.",
-			Passes:      "nine callers of ten get a token, all of them one of their tenant, and there are one to five token requests in each tenant",
+			Passes:      "all callers but one, which leaves room for a busy machine, get a token of their tenant, and there are one to five token requests in each tenant",
 			Needs:       []driver.Capability{driver.IMDS, driver.Tenants, driver.Concurrency},
 			Known:       []string{"MSAL Go before 1.8.0: a race that may end the process (https://github.com/AzureAD/microsoft-authentication-library-for-go/issues/620); not seen in 20 runs of 1.7.2"},
 			Cases: []Case{{
@@ -117,8 +117,8 @@ func tenantChecks() []*Check {
 						}
 					}
 					s.Want("tokens", len(wrong) == 0, "a token of its tenant for each caller", "%d others, such as %s", len(wrong), first(wrong))
-					// One of many calls may fail on a busy machine, as in CAC-04.
-					s.Want("outcome", len(failed) <= len(tenants)/2, "a token for nine callers of ten", "%d errors, such as %s", len(failed), first(failed))
+					// One of many connections may break on a busy machine, as in CAC-04.
+					s.Want("outcome", len(failed) <= 1, "a token for all callers but one", "%d errors, such as %s", len(failed), first(failed))
 					exchanges := map[string]int{}
 					for _, x := range s.Reached(lab.Token) {
 						exchanges[strings.ToLower(x.Tenant())]++
