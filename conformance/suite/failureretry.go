@@ -53,6 +53,7 @@ func failureRetryChecks() []*Check {
 				got := s.UpTo(100*time.Second, s.Token)
 				s.Armed(r)
 				s.WantError(got)
+				s.Want("ended", !s.left, "an end", "%s", got)
 				s.WantCount("requests", lab.Token, 1, 6)
 				if posts := s.Exchanges(lab.Token); len(posts) > 0 {
 					span := posts[len(posts)-1].At.Sub(posts[0].At)

@@ -52,7 +52,7 @@ func tokenResponseChecks() []*Check {
 			Provokes:    "An answer without token_type.",
 			Passes:      "the client fails, or sends no request to the resource with the token as a bearer token",
 			Needs:       []driver.Capability{driver.IMDS},
-			Known:       []string{"all SDKs that were looked at: not met (observed)"},
+			Known:       []string{"Azure.Identity 1.15.0, MSAL.NET 4.76.0: met; all others that were looked at: not met (observed)"},
 			Cases:       []Case{{Run: func(s *Session) { unusable(s, lab.Absent) }}},
 		},
 		{
@@ -149,6 +149,7 @@ func understood(name, member string, value any) Case {
 // endless is a token of which nobody knows when it ends.
 func endless(s *Session, expiresIn any) {
 	s.Patience = 40 * time.Second // for those that try again
+	usual := s.Ask(driver.TokenRequest{Scopes: []string{vaultScope}})
 	r := s.Fault(lab.Token, 0, lab.Members(lifetime(expiresIn, lab.Absent)))
 	got := s.Token()
 	s.Armed(r)
@@ -159,6 +160,9 @@ func endless(s *Session, expiresIn any) {
 	before := len(s.Exchanges(lab.Token))
 	next := s.Token()
 	again := len(s.Exchanges(lab.Token)) > before
+	if !again && usual.ExpiresOn == 0 {
+		s.Skip("the driver does not say until when the client keeps a token")
+	}
 	ends := got.endsSoon() || next.endsSoon()
 	s.Want("cached", again || ends, "an error, another exchange at the next call, or an expiry within a day", "the token from a cache, with the expiry %d", next.ExpiresOn)
 }
