@@ -89,7 +89,7 @@ func imdsChecks() []*Check {
 		},
 		{
 			ID: "IMDS-05", Level: Must, Tags: []string{"core"}, Title: "a resource, no scope",
-			Requirement: "IMDS takes a resource. A client that is configured with a scope takes /.default off, and sends no parameter scope.",
+			Requirement: "IMDS takes a resource. A client that is configured with a scope, as the driver of one has it, takes /.default off, and sends no parameter scope.",
 			Sources:     []string{pageVMToken, "https://github.com/apache/arrow-rs/issues/4096", "https://github.com/apache/arrow-rs-object-store/issues/174"},
 			Provokes:    "Nothing.",
 			Passes:      "no request to IMDS has a parameter scope, or a resource with .default in it",

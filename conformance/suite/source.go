@@ -298,9 +298,9 @@ const podToken = "/var/run/secrets/azure/tokens/azure-identity-token"
 
 func sourceTokenFile() *Check {
 	return &Check{
-		ID: "SRC-17", Level: Should, Tags: []string{"src"}, Title: "the token of a pod is read again",
-		Requirement: "The kubelet replaces the file that AZURE_FEDERATED_TOKEN_FILE names, so that it is read for each exchange, or when it has changed.",
-		Sources:     []string{"https://azure.github.io/azure-workload-identity/docs/topics/service-account-labels-and-annotations.html", "https://kubernetes.io/docs/concepts/storage/projected-volumes/#serviceaccounttoken"},
+		ID: "SRC-17", Level: May, Tags: []string{"src"}, Title: "the token of a pod is read again",
+		Requirement: "The kubelet replaces the file that AZURE_FEDERATED_TOKEN_FILE names. A client that reads it for each exchange, or when it has changed, misses nothing; to read it every five minutes is enough by Kubernetes' page.",
+		Sources:     []string{"https://azure.github.io/azure-workload-identity/docs/topics/service-account-labels-and-annotations.html", "https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#launch-a-pod-using-service-account-token-projection"},
 		Provokes:    "The file is replaced between two exchanges.",
 		Passes:      "the second exchange carries the new content",
 		Cost:        Timed, Needs: []driver.Capability{driver.TokenFile},
