@@ -2,7 +2,9 @@ package reference
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -20,6 +22,8 @@ import (
 type Quirk struct {
 	What string // what the client does, in a sentence
 	Of   string // who does it
+	// Only are the checks that it is about; there are none if it is about all.
+	Only []string
 	// Silent are checks that say nothing about such a client.
 	Silent []string
 	// Unmet are checks that it does not meet for another reason, which is its own.
@@ -126,6 +130,46 @@ func Quirks() []*Quirk {
 			What: "leaves it to the application to come again when it is told when", Of: "MSAL.NET",
 			change: func(k *knobs) { k.NotIfTold = true },
 		},
+		{
+			What: "renews tokens by itself, before anybody asks for them", Of: "no SDK, but sidecars and daemons",
+			change: func(k *knobs) { k.onAsk(unasked) },
+		},
+		{
+			What: "first asks a resource without a token, to be told what is wanted", Of: "azure-keyvault for Python and its like",
+			change: func(k *knobs) { k.onWire(toResource, curious()) },
+		},
+		{
+			What: "posts to the login host of a region", Of: "MSAL, where it is configured with one",
+			Only: []string{"AST-04", "AST-05", "AST-12", "AUT-11"}, // others are about what the login host does
+			change: func(k *knobs) {
+				regions := map[string]string{
+					"login.microsoftonline.com": "westeurope.login.microsoft.com", "login.microsoftonline.us": "usgovvirginia.login.microsoftonline.us",
+					"login.partner.microsoftonline.cn": "chinaeast2.login.partner.microsoftonline.cn",
+				}
+				k.request(toToken, func(r *http.Request) {
+					if host := regions[r.URL.Host]; host != "" {
+						r.URL.Host, r.Host = host, host
+					}
+				})
+			},
+		},
+		{
+			What: "asks App Service by the version of 2017", Of: "azure-identity for C++",
+			Only: []string{"MIT-04"},
+			change: func(k *knobs) {
+				k.request(toIdentity, func(r *http.Request) {
+					if secret := r.Header.Get("X-Identity-Header"); secret != "" {
+						r.Header.Del("X-Identity-Header")
+						r.Header.Set("Secret", secret)
+						query(r, func(q url.Values) {
+							q.Set("api-version", "2017-09-01")
+							q.Set("clientid", q.Get("client_id"))
+							q.Del("client_id")
+						})
+					}
+				})
+			},
+		},
 	}
 }
 
@@ -179,6 +223,52 @@ func replaying(next http.RoundTripper) http.RoundTripper {
 			}
 		}
 	})
+}
+
+// unasked keeps each token that was asked for new, until the client is closed.
+func unasked(c *client, next asker) asker {
+	ctx, cancel := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	c.closing = append(c.closing, func() { cancel(); group.Wait() })
+	var kept sync.Map
+	keep := func(r driver.TokenRequest, got driver.Outcome) {
+		for {
+			ends := time.Unix(got.ExpiresOn, 0)
+			if got.RefreshOn != 0 {
+				ends = time.Unix(got.RefreshOn, 0)
+			}
+			if pause(ctx, max(time.Until(ends)/2, time.Second)) != nil {
+				return
+			}
+			var err error
+			if got, err = next(ctx, r); err != nil {
+				kept.Delete(fmt.Sprint(r)) // until somebody asks again
+				return
+			}
+		}
+	}
+	return func(ctx context.Context, r driver.TokenRequest) (driver.Outcome, error) {
+		got, err := next(ctx, r)
+		if _, before := kept.LoadOrStore(fmt.Sprint(r), true); err == nil && !before {
+			group.Go(func() { keep(r, got) })
+		}
+		return got, err
+	}
+}
+
+// curious asks each host once without a token.
+func curious() middleware {
+	var asked sync.Map
+	return func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			if _, before := asked.LoadOrStore(r.URL.Host, true); !before {
+				bare := r.Clone(r.Context())
+				bare.Header.Del("Authorization")
+				wasted(next, bare)
+			}
+			return next.RoundTrip(r)
+		})
+	}
 }
 
 // understanding adds what a client understands to the claims that it asks for.

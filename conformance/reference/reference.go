@@ -72,6 +72,7 @@ type client struct {
 	http     *transports
 	identity *managedIdentity
 	ask      asker // what Token does
+	closing  []func()
 
 	mu    sync.Mutex
 	apps  map[appKey]confidential.Client
@@ -246,6 +247,9 @@ func (c *client) ManagedIdentityToken(ctx context.Context, resource string) (dri
 
 // Close implements [driver.Client].
 func (c *client) Close() error {
+	for _, end := range c.closing {
+		end()
+	}
 	c.http.base.CloseIdleConnections()
 	return nil
 }
