@@ -85,7 +85,10 @@ func Summary(w io.Writer, reports ...*suite.Report) error {
 				words = append(words, fmt.Sprintf("%d %s", n[v], v))
 			}
 		}
-		fmt.Fprintf(&b, "%d checks: %s. Suite %s, wiring %s, seed %s.\n\n", len(r.Results), strings.Join(words, ", "), r.Suite.Version, wiring(r), cell(r.Seed))
+		fmt.Fprintf(&b, "%d checks: %s. Suite %s, wiring %s, seed %s.\n\n", len(r.Results), strings.Join(words, ", "), cell(r.Suite.Version), cell(wiring(r)), cell(r.Seed))
+		if Foreign(r) {
+			fmt.Fprintf(&b, "The catalogue of checks was another one than that of this version of fakeentra (%s, and not %s): what is required may have changed since.\n\n", cell(r.Suite.Digest), suite.Digest())
+		}
 		first := true
 		for _, result := range r.Results {
 			if !unmet(result.Verdict) && !broken(result.Verdict) && result.Verdict != suite.XPass {
@@ -95,11 +98,7 @@ func Summary(w io.Writer, reports ...*suite.Report) error {
 				b.WriteString("| check | verdict | requirement | what was seen |\n|---|---|---|---|\n")
 				first = false
 			}
-			requirement := result.Title
-			if c := suite.Find(result.ID); c != nil {
-				requirement = c.Requirement
-			}
-			fmt.Fprintf(&b, "| %s | %s | %s %s | %s |\n", result.ID, result.Verdict, result.Level, cell(requirement), cell(result.Why))
+			fmt.Fprintf(&b, "| %s | %s | %s %s | %s |\n", cell(result.ID), result.Verdict, result.Level, cell(checkOf(result).Requirement), cell(result.Why))
 		}
 		b.WriteByte('\n')
 		if r.Incomplete != "" {

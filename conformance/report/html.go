@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/fakeentra/fakeentra/conformance/suite"
@@ -36,23 +37,36 @@ type pageData struct {
 	Checks  []pageCheck       `json:"checks"`
 	Areas   map[string]string `json:"areas"` // titles
 	Before  []*suite.Report   `json:"before,omitempty"`
+	Digest  string            `json:"digest"` // of the catalogue that Checks are from
 }
 
 // HTML writes a page of its own, which loads nothing: a table of clients and
 // checks, in which each cell opens what happened as a diagram. before holds earlier
-// reports of the same clients, whose verdicts it compares with; it may be nil.
+// reports of the same clients, whose verdicts it compares with; it may be nil. Of a
+// check that the catalogue does not have, it shows what the report says.
 func HTML(w io.Writer, before []*suite.Report, reports ...*suite.Report) error {
-	data := pageData{Reports: reports, Checks: []pageCheck{}, Areas: map[string]string{}, Before: verdictsOnly(before)}
+	data := pageData{Reports: reports, Checks: []pageCheck{}, Areas: map[string]string{}, Before: verdictsOnly(before), Digest: suite.Digest()}
+	var all []suite.Result
 	there := map[string]bool{}
 	for _, r := range reports {
 		for _, result := range r.Results {
-			there[result.ID] = true
+			if !there[result.ID] {
+				there[result.ID] = true
+				all = append(all, result)
+			}
 		}
 	}
-	for _, c := range suite.Checks() {
-		if there[c.ID] {
-			data.Checks = append(data.Checks, pageCheck{c.ID, c.Title, c.Requirement, c.Provokes, c.Passes, c.Level, c.Tags, c.Sources, c.Known})
-			data.Areas[c.Area()] = suite.AreaTitle(c.Area())
+	slices.SortStableFunc(all, inOrder)
+	for _, area := range areasOf(all) {
+		for _, result := range all {
+			if areaOf(result.ID) != area {
+				continue
+			}
+			c := checkOf(result)
+			data.Checks = append(data.Checks, pageCheck{c.ID, c.Title, c.Requirement, c.Provokes, c.Passes, c.Level, append([]string{}, c.Tags...), c.Sources, c.Known})
+			if suite.Find(c.ID) != nil {
+				data.Areas[area] = suite.AreaTitle(area)
+			}
 		}
 	}
 	packed, err := pack(data)

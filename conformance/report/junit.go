@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -167,11 +168,11 @@ func areaOf(id string) string {
 	return area
 }
 
-// areasOf lists the areas of results, in their order.
+// areasOf lists the areas of results, each once, in the order in which they come first.
 func areasOf(results []suite.Result) []string {
 	var all []string
 	for _, r := range results {
-		if area := areaOf(r.ID); len(all) == 0 || all[len(all)-1] != area {
+		if area := areaOf(r.ID); !slices.Contains(all, area) {
 			all = append(all, area)
 		}
 	}

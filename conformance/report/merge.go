@@ -12,18 +12,25 @@ import (
 // Merge joins the reports of shards: parts of one run, of the same client and the
 // same catalogue, which ran to their end, and of which none overlaps and none is
 // missing. It fails when they do not belong together, and names the first two that
-// do not.
+// do not. A whole report of another catalogue than this program's is returned as it is,
+// and parts of one are refused; see [Foreign].
 func Merge(reports ...*suite.Report) (*suite.Report, error) {
 	if len(reports) == 0 {
 		return nil, errors.New("there is nothing to merge")
 	}
 	merged := *reports[0]
+	if len(reports) == 1 && merged.Shard == "" && Foreign(&merged) {
+		return &merged, nil
+	}
 	merged.Shard = ""
-	merged.Results, merged.Stale, merged.Partial = nil, nil, nil
+	merged.Results, merged.Stale, merged.Partial = []suite.Result{}, nil, nil
 	from := map[string]int{}
 	for i, r := range reports {
 		if err := belongs(reports[0], r); err != nil {
 			return nil, fmt.Errorf("report %d does not belong to report 1: %w", i+1, err)
+		}
+		if Foreign(r) {
+			return nil, fmt.Errorf("report %d is a part of a run of the catalogue %q, and this version of fakeentra has %q; expected the version that ran it", i+1, r.Suite.Digest, suite.Digest())
 		}
 		if r.Incomplete != "" && (len(reports) > 1 || r.Shard != "") {
 			return nil, fmt.Errorf("report %d is not whole: %s", i+1, r.Incomplete)
@@ -40,14 +47,14 @@ func Merge(reports ...*suite.Report) (*suite.Report, error) {
 			merged.Started = r.Started
 		}
 	}
-	slices.SortFunc(merged.Results, func(a, b suite.Result) int { return number(a.ID) - number(b.ID) })
+	slices.SortStableFunc(merged.Results, inOrder)
 	merged.Uncovered, merged.PartlyUncovered = suite.Uncovered(merged.Results)
 	merged.Standings = suite.Standings(&merged)
 	conclude(&merged, reports)
 	return &merged, missing(reports)
 }
 
-// number is where a check stands in the catalogue.
+// number is where a check stands in the catalogue; -1 if it has none.
 func number(id string) int {
 	return slices.IndexFunc(suite.Checks(), func(c *suite.Check) bool { return c.ID == id })
 }
@@ -79,23 +86,30 @@ func missing(reports []*suite.Report) error {
 	var n int
 	there := map[int]bool{}
 	for at, r := range reports {
-		var i, of int
-		if _, err := fmt.Sscanf(r.Shard, "%d/%d", &i, &of); err != nil && r.Shard != "" {
-			return fmt.Errorf("report %d is of the shard %q; expected one such as 2/5", at+1, r.Shard)
+		var part Shard
+		if r.Shard != "" {
+			var err error
+			if part, err = ParseShard(r.Shard); err != nil {
+				return fmt.Errorf("report %d is of the shard %q; %w", at+1, r.Shard, err)
+			}
 		}
-		if at > 0 && (of == 0) != (n == 0) {
+		if at > 0 && (part.Of == 0) != (n == 0) {
 			return fmt.Errorf("reports 1 and %d are not both of shards; expected those of one run", at+1)
 		}
-		if n != 0 && of != n {
-			return fmt.Errorf("there are shards of %d and of %d; expected those of one run", n, of)
+		if n != 0 && part.Of != n {
+			return fmt.Errorf("there are shards of %d and of %d; expected those of one run", n, part.Of)
 		}
-		n, there[i] = of, true
+		n, there[part.Number] = part.Of, true
 	}
 	var gone []string
 	for i := 1; i <= n; i++ {
 		if !there[i] {
-			gone = append(gone, fmt.Sprintf("%d/%d", i, n))
+			gone = append(gone, Shard{i, n}.String())
 		}
+	}
+	const most = 20
+	if more := len(gone) - most; more > 0 {
+		gone = append(gone[:most], fmt.Sprintf("and %d more", more))
 	}
 	if len(gone) > 0 {
 		return fmt.Errorf("the shards %s are missing", strings.Join(gone, ", "))

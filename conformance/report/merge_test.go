@@ -58,15 +58,22 @@ func TestMergeRefusesWhatDoesNotBelongTogether(t *testing.T) {
 		reports []*suite.Report
 		want    string
 	}{
-		"no reports":                   {nil, "there is nothing to merge"},
-		"the same check twice":         {[]*suite.Report{part("1/2", "IMDS-02"), part("2/2", "IMDS-02")}, "reports 1 and 2 both have IMDS-02; expected shards that do not overlap"},
-		"the same shard twice":         {[]*suite.Report{part("1/2", "IMDS-02"), part("1/2", "IMDS-10")}, "the shards 2/2 are missing"},
-		"a shard that is missing":      {[]*suite.Report{part("1/4", "IMDS-02"), part("3/4", "IMDS-10")}, "the shards 2/4, 4/4 are missing"},
-		"one shard alone":              {[]*suite.Report{part("1/2", "IMDS-02")}, "the shards 2/2 are missing"},
-		"shards of two runs":           {[]*suite.Report{part("1/2", "IMDS-02"), part("2/3", "IMDS-10")}, "there are shards of 2 and of 3; expected those of one run"},
-		"a shard and a whole run":      {[]*suite.Report{part("1/1", "IMDS-02"), part("", "IMDS-10")}, "reports 1 and 2 are not both of shards; expected those of one run"},
-		"a whole run and a shard":      {[]*suite.Report{part("", "IMDS-02"), part("1/1", "IMDS-10")}, "reports 1 and 2 are not both of shards; expected those of one run"},
-		"a shard that is none":         {[]*suite.Report{part("first", "IMDS-02")}, `report 1 is of the shard "first"; expected one such as 2/5`},
+		"no reports":                 {nil, "there is nothing to merge"},
+		"the same check twice":       {[]*suite.Report{part("1/2", "IMDS-02"), part("2/2", "IMDS-02")}, "reports 1 and 2 both have IMDS-02; expected shards that do not overlap"},
+		"the same shard twice":       {[]*suite.Report{part("1/2", "IMDS-02"), part("1/2", "IMDS-10")}, "the shards 2/2 are missing"},
+		"a shard that is missing":    {[]*suite.Report{part("1/4", "IMDS-02"), part("3/4", "IMDS-10")}, "the shards 2/4, 4/4 are missing"},
+		"one shard alone":            {[]*suite.Report{part("1/2", "IMDS-02")}, "the shards 2/2 are missing"},
+		"shards of two runs":         {[]*suite.Report{part("1/2", "IMDS-02"), part("2/3", "IMDS-10")}, "there are shards of 2 and of 3; expected those of one run"},
+		"a shard and a whole run":    {[]*suite.Report{part("1/1", "IMDS-02"), part("", "IMDS-10")}, "reports 1 and 2 are not both of shards; expected those of one run"},
+		"a whole run and a shard":    {[]*suite.Report{part("", "IMDS-02"), part("1/1", "IMDS-10")}, "reports 1 and 2 are not both of shards; expected those of one run"},
+		"a shard that is none":       {[]*suite.Report{part("first", "IMDS-02")}, `report 1 is of the shard "first"; expected a number and how many there are, such as 2/5, and 10000 at most`},
+		"a shard below none":         {[]*suite.Report{part("-1/-5", "IMDS-02")}, `report 1 is of the shard "-1/-5"; expected a number and how many there are, such as 2/5, and 10000 at most`},
+		"a shard and something else": {[]*suite.Report{part("2/5x", "IMDS-02")}, `report 1 is of the shard "2/5x"; expected a number and how many there are, such as 2/5, and 10000 at most`},
+		"a shard of too many":        {[]*suite.Report{part("1/10001", "IMDS-02")}, `report 1 is of the shard "1/10001"; expected a number and how many there are, such as 2/5, and 10000 at most`},
+		"one of very many shards": {[]*suite.Report{part("1/10000", "IMDS-02")},
+			"the shards 2/10000, 3/10000, 4/10000, 5/10000, 6/10000, 7/10000, 8/10000, 9/10000, 10/10000, 11/10000, 12/10000, 13/10000, 14/10000, 15/10000, 16/10000, 17/10000, 18/10000, 19/10000, 20/10000, 21/10000, and 9979 more are missing"},
+		"parts of another catalogue":   {[]*suite.Report{foreign(part("1/2", "IMDS-02")), foreign(part("2/2", "IMDS-10"))}, `report 1 is a part of a run of the catalogue "older", and this version of fakeentra has "` + suite.Digest() + `"; expected the version that ran it`},
+		"a shard of another catalogue": {[]*suite.Report{foreign(part("1/1", "IMDS-02"))}, `report 1 is a part of a run of the catalogue "older", and this version of fakeentra has "` + suite.Digest() + `"; expected the version that ran it`},
 		"another catalogue":            {change(func(r *suite.Report) { r.Suite.Digest = "other" }), `report 2 does not belong to report 1: its catalogue is "other", and not "` + suite.Digest() + `"`},
 		"another version of the suite": {change(func(r *suite.Report) { r.Suite.Version = "0.9" }), `report 2 does not belong to report 1: its version of the suite is "0.9", and not "` + suite.Version + `"`},
 		"another seed":                 {change(func(r *suite.Report) { r.Seed = "t" }), `report 2 does not belong to report 1: its seed is "t", and not "s"`},
@@ -83,6 +90,29 @@ func TestMergeRefusesWhatDoesNotBelongTogether(t *testing.T) {
 		if _, err := report.Merge(c.reports...); err == nil || err.Error() != c.want {
 			t.Errorf("%s:\n got %v\nwant %s", name, err, c.want)
 		}
+	}
+}
+
+// foreign makes a report one of another catalogue.
+func foreign(r *suite.Report) *suite.Report {
+	r.Suite.Digest = "older"
+	return r
+}
+
+// What is concluded from verdicts is concluded by the catalogue that they are of.
+func TestAReportOfAnotherCatalogueStaysAsItIs(t *testing.T) {
+	r := foreign(part("", "IMDS-10", "IMDS-02"))
+	r.Suite.Checks = 2
+	r.Results[0].ID = "IMDS-99"
+	r.Standings = []suite.Standing{{Level: "core", Checks: 2}}
+	r.Uncovered, r.PartlyUncovered, r.Stale = []string{"IMDS-99"}, []string{"IMDS-02"}, []string{"x:1: idle"}
+	r.Partial = []suite.Partial{{Where: "x:2", Check: "IMDS-02", Idle: "idle"}}
+	merged, err := report.Merge(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(r, merged); diff != "" {
+		t.Errorf("(-report +merged):\n%s", diff)
 	}
 }
 

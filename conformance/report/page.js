@@ -32,7 +32,7 @@ const meaning = {
 const isUnmet = (v) => !["pass", "skip", "xfail"].includes(v);
 const badge = (v) => el("span", { class: `badge v-${v}`, title: meaning[v] }, words[v] || v);
 
-function show({ reports, checks, areas, before = [] }) {
+function show({ reports, checks, areas, before = [], digest }) {
   for (const r of [...reports, ...before]) r.results ||= []; // of a run that was interrupted
   const byID = (r) => new Map(r.results.map((x) => [x.id, x]));
   const named = (r) => [r.driver.implementation.name, r.driver.implementation.version].filter(Boolean).join(" ");
@@ -73,6 +73,7 @@ function show({ reports, checks, areas, before = [] }) {
       el("div", { class: "bar", role: "img", "aria-label": present.map((v) => `${n[v]} ${v}`).join(", ") }, present.map((v) => el("span", { class: `v-${v}`, style: `flex:${n[v]}` }))),
       el("div", { class: "legend" }, present.map((v) => el("button", { onclick: () => filter(v), title: "show these alone" }, el("span", { class: `dot v-${v}` }), `${n[v]} ${legend[v] || n[v] > 1 && plural[v] || words[v]}`))),
       (r.standings || []).length ? el("div", { class: "levels", "aria-label": "Levels" }, r.standings.map(standing)) : null,
+      r.suite.digest !== digest ? el("p", { class: "faint" }, `The catalogue of checks was another one (${r.suite.digest}) than that of this page (${digest}): what is required may have changed since.`) : null,
       r.incomplete ? el("p", { class: "trouble" }, `Not all checks ran: ${r.incomplete}`) : null,
       (r.stale || []).map((s) => el("p", { class: "trouble" }, `Expectation without effect: ${s}`)),
       unmet.length ? el("details", { open: reports.length === 1 && unmet.length <= 40 }, el("summary", {}, `What is not met (${unmet.length})`),

@@ -7,39 +7,114 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 
+	"github.com/fakeentra/fakeentra/conformance/schema"
 	"github.com/fakeentra/fakeentra/conformance/suite"
 )
 
 // Read reads a report in JSON, or one in JSON Lines, as [Lines] writes it. One of a run
 // that was killed is incomplete. It fails for what is no report, for one of another
-// version, and for several.
+// version, and for several: what is read is as package schema has it, has no check
+// twice, and none that its catalogue does not have, if that is the one of this program.
+// One of another catalogue is read, too; see [Foreign].
 func Read(r io.Reader) (*suite.Report, error) {
 	d := json.NewDecoder(r)
-	var first struct {
-		suite.Report
-		Begin *suite.Report `json:"begin"`
-	}
-	if err := d.Decode(&first); err != nil {
+	var text json.RawMessage
+	if err := d.Decode(&text); err != nil {
 		return nil, fmt.Errorf("it is not a report in JSON: %w", err)
 	}
-	report, err := &first.Report, error(nil)
-	if first.Begin != nil {
-		report, err = readLines(d, first.Begin)
-	} else if d.More() {
-		err = errMore
+	var kind struct {
+		Schema any `json:"schema"`
+		Begin  *struct {
+			Schema any `json:"schema"`
+		} `json:"begin"`
 	}
-	if err == nil && report.Schema != suite.Schema {
-		err = fmt.Errorf("its schema is %q; expected %q, as fakeentra conform run --report writes it", report.Schema, suite.Schema)
+	if err := json.Unmarshal(text, &kind); err != nil {
+		return nil, fmt.Errorf("it is not a report in JSON: %w", err)
 	}
-	if err != nil {
-		return nil, err
+	if kind.Begin != nil {
+		kind.Schema = kind.Begin.Schema
 	}
-	return report, nil
+	if kind.Schema != suite.Schema {
+		return nil, fmt.Errorf("its schema is %q; expected %q, as fakeentra conform run --report writes it", orEmpty(kind.Schema), suite.Schema)
+	}
+	if kind.Begin != nil {
+		return readLines(d, text)
+	}
+	if d.More() {
+		return nil, errMore
+	}
+	var report suite.Report
+	if err := unmarshal(text, schema.Report, &report); err != nil {
+		return nil, fmt.Errorf("it is not a report: %w", err)
+	}
+	seen := newSeen(&report)
+	for i, result := range report.Results {
+		if err := seen.add(result.ID); err != nil {
+			return nil, fmt.Errorf("it is not a report: at %q: %w", fmt.Sprintf("/results/%d/id", i), err)
+		}
+	}
+	return &report, nil
 }
 
 var errMore = errors.New("something follows the report; expected the report of one run")
+
+// orEmpty is what stands where a text should.
+func orEmpty(v any) string {
+	if v == nil {
+		return ""
+	}
+	return fmt.Sprint(v)
+}
+
+// unmarshal reads what is as a schema has it.
+func unmarshal(text []byte, check func([]byte) error, into any) error {
+	if err := check(text); err != nil {
+		return err
+	}
+	return json.Unmarshal(text, into)
+}
+
+// seen are the checks that a report has.
+type seen struct {
+	ids     map[string]bool
+	foreign bool
+}
+
+func newSeen(r *suite.Report) seen { return seen{map[string]bool{}, Foreign(r)} }
+
+// checkID is what checks are called, in any catalogue: files are called after them.
+var checkID = regexp.MustCompile(`^[A-Z][A-Z0-9]*-[0-9]+$`)
+
+// add says why there can be no result of a check.
+func (s seen) add(id string) error {
+	switch {
+	case !checkID.MatchString(id):
+		return fmt.Errorf("expected the ID of a check, such as IMDS-02, got %q", id)
+	case !s.foreign && suite.Find(id) == nil:
+		return fmt.Errorf("the catalogue that it names has no check %q", id)
+	case s.ids[id]:
+		return fmt.Errorf("expected each check once, got %s twice", id)
+	}
+	s.ids[id] = true
+	return nil
+}
+
+// Foreign reports whether a report is of another catalogue of checks than the one of
+// this program. Its verdicts, levels and expectations are what they were there; nothing
+// can be concluded from them anew.
+func Foreign(r *suite.Report) bool { return r.Suite.Digest != suite.Digest() }
+
+// checkOf is the check that a result is of. Of one that the catalogue does not have, it
+// is as much as the result says.
+func checkOf(r suite.Result) *suite.Check {
+	if c := suite.Find(r.ID); c != nil {
+		return c
+	}
+	return &suite.Check{ID: r.ID, Level: r.Level, Title: r.Title, Tags: r.Tags, Requirement: r.Title, Sources: []string{}}
+}
 
 // Write writes a report in JSON.
 func Write(w io.Writer, report *suite.Report) error {

@@ -2,6 +2,8 @@ package report_test
 
 import (
 	"bytes"
+	"compress/gzip"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
@@ -44,7 +46,7 @@ func TestReportsAreReadAsTheyWereWritten(t *testing.T) {
 func TestReportsSayWhatTheWiringCannotHave(t *testing.T) {
 	part := func(shard string, results ...suite.Result) *suite.Report {
 		all, some := suite.Uncovered(results)
-		return &suite.Report{Wiring: suite.Explicit, Shard: shard, Results: results, Uncovered: all, PartlyUncovered: some}
+		return &suite.Report{Suite: suite.Suite{Digest: suite.Digest()}, Wiring: suite.Explicit, Shard: shard, Results: results, Uncovered: all, PartlyUncovered: some}
 	}
 	uncovered, covered := suite.CaseResult{Verdict: suite.Skip, Uncovered: true}, suite.CaseResult{Verdict: suite.Pass}
 	merged, err := report.Merge(
@@ -106,6 +108,68 @@ func TestJUnitCountsWhatIsNotMet(t *testing.T) {
 	empty.Results = nil
 	if err := report.JUnit(&b, &empty); err != nil || strings.Contains(b.String(), "testcase") {
 		t.Errorf("a report of nothing: %v\n%s", err, b.String())
+	}
+}
+
+// Areas may come again, as those of checks that the catalogue does not have do.
+func TestJUnitHasEachCheckOnce(t *testing.T) {
+	r := part("", "IMDS-02", "AST-04", "IMDS-10")
+	var b bytes.Buffer
+	if err := report.JUnit(&b, r); err != nil {
+		t.Fatal(err)
+	}
+	countsAreRight(t, b.Bytes(), []*suite.Report{r})
+	if n := strings.Count(b.String(), "<testsuite "); n != 2 {
+		t.Errorf("there are %d suites:\n%s", n, b.String())
+	}
+}
+
+// A check that the catalogue does not have is told by what its report says.
+func TestFormsHaveChecksOfAnotherCatalogue(t *testing.T) {
+	r := foreign(part("", "IMDS-10", "AST-04", "IMDS-02"))
+	old := &r.Results[2]
+	old.ID, old.Title, old.Tags, old.Verdict = "IMDS-99", "what was checked once", []string{"sec"}, suite.Fail
+	old.Cases = []suite.CaseResult{{Verdict: suite.Fail, Conditions: []suite.Condition{{ID: "IMDS-99.once", Expected: "a", Actual: "b"}}}}
+	var page, sarif, summary bytes.Buffer
+	if err := errors.Join(report.HTML(&page, nil, r), report.SARIF(&sarif, "d.py", r), report.Summary(&summary, r)); err != nil {
+		t.Fatal(err)
+	}
+	_, packed, _ := strings.Cut(page.String(), `<script type="text/plain" id="data">`)
+	packed, _, _ = strings.Cut(packed, "<")
+	z, err := gzip.NewReader(base64.NewDecoder(base64.StdEncoding, strings.NewReader(strings.TrimSpace(packed))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var data struct {
+		Checks []struct {
+			ID, Title, Requirement string
+			Tags, Sources          []string
+		}
+		Digest string
+	}
+	if err := json.NewDecoder(z).Decode(&data); err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	for _, c := range data.Checks {
+		ids = append(ids, c.ID)
+		if c.Sources == nil || c.Tags == nil {
+			t.Errorf("%s has no list of sources or tags, which the page wants", c.ID)
+		}
+	}
+	if got := strings.Join(ids, " "); got != "IMDS-10 IMDS-99 AST-04" || data.Checks[1].Title != old.Title || data.Checks[1].Requirement != old.Title || data.Digest != suite.Digest() {
+		t.Errorf("the page has the checks %s: %+v", got, data)
+	}
+	if want := `"text": "a 1: IMDS-99.once: expected a, got b"`; !strings.Contains(sarif.String(), want) {
+		t.Errorf("SARIF does not have %s:\n%s", want, sarif.String())
+	}
+	for _, want := range []string{
+		"The catalogue of checks was another one than that of this version of fakeentra (older, and not " + suite.Digest() + "): what is required may have changed since.\n",
+		"| IMDS-99 | fail | MUST what was checked once |",
+	} {
+		if !strings.Contains(summary.String(), want) {
+			t.Errorf("the summary does not have %s:\n%s", want, summary.String())
+		}
 	}
 }
 

@@ -83,13 +83,17 @@ func sarifOf(r *suite.Report, file string) sarifRun {
 		Results: []sarifResult{},
 	}
 	for _, result := range r.Results {
-		c := suite.Find(result.ID)
-		if c == nil || !c.Has("sec") {
+		c := checkOf(result)
+		if !c.Has("sec") {
 			continue
+		}
+		help := c.Requirement
+		if c.Passes != "" {
+			help = c.Provokes + " It passes if: " + c.Passes + ". Sources: " + strings.Join(c.Sources, ", ")
 		}
 		run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRule{
 			ID: c.ID, Name: c.Title, Short: sarifText{c.Title}, Full: sarifText{c.Requirement},
-			Help:       sarifText{c.Provokes + " It passes if: " + c.Passes + ". Sources: " + strings.Join(c.Sources, ", ")},
+			Help:       sarifText{help},
 			Properties: sarifProperties{Tags: append([]string{"security"}, c.Tags...), Severity: severity[c.Level]},
 		})
 		if !unmet(result.Verdict) {

@@ -59,7 +59,7 @@ var allowed = map[string][]string{
 	"conformance/suite":                 {"", "conformance/driver", "conformance/internal/lab", "conformance/internal/stage", "emulator/journal"},
 	"conformance/schema":                {"conformance/driver", "internal/pattern"},
 	"conformance/expect":                {"conformance/driver", "conformance/suite", "internal/pattern"},
-	"conformance/report":                {"conformance/suite"},
+	"conformance/report":                {"conformance/schema", "conformance/suite"},
 	"conformance/clients":               {},
 	"conformance/clients/reference":     {"conformance/driver", "conformance/reference"},
 	"conformance/clients/go-azidentity": {"conformance/driver"},
