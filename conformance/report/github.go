@@ -66,11 +66,15 @@ func place(where string) string {
 
 // data escapes the text of a workflow command, and property a parameter of it.
 func data(s string) string {
-	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(s)
+	lines := visibleLines(s)
+	for i, line := range lines {
+		lines[i] = strings.ReplaceAll(line, "%", "%25")
+	}
+	return strings.Join(lines, "%0A")
 }
 
 func property(s string) string {
-	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C").Replace(s)
+	return strings.NewReplacer("%", "%25", ":", "%3A", ",", "%2C").Replace(Visible(s))
 }
 
 // Summary writes Markdown for the page of a run of GitHub Actions.
@@ -114,5 +118,5 @@ func Summary(w io.Writer, reports ...*suite.Report) error {
 
 // cell keeps text in one cell of a table.
 func cell(s string) string {
-	return strings.NewReplacer("|", "\\|", "\r", " ", "\n", " ", "<", "&lt;", "`", "'").Replace(s)
+	return strings.NewReplacer("|", "\\|", "<", "&lt;", "`", "'").Replace(strings.Join(visibleLines(s), " "))
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
@@ -19,7 +20,7 @@ import (
 )
 
 // hostile is text that no form may take for its own.
-const hostile = "| </failure>]]>&amp;\x00\x1b[31m\ufffe \U0001f600 \"'<b>\n\r\t%0A::error::https://a b/[c]?d=[e]"
+const hostile = "| </failure>]]>&amp;\x00\x1b[31m\ufffe \U0001f600 \"'<b>\n\r\t%0A::error::##[error]https://a b/[c]?d=[e]"
 
 // oddReports are reports that test forms: of every verdict, of no check, of more checks of
 // an area than there are, and of text that means something to a form.
@@ -225,6 +226,7 @@ func TestMarkdownAndCommandsStayInTheirLines(t *testing.T) {
 				t.Errorf("%s: the annotation %q", name, line)
 			}
 		}
+		obeyed(t, name, b.String())
 		b.Reset()
 		if err := report.Summary(&b, reports...); err != nil {
 			t.Fatal(err)
@@ -234,5 +236,17 @@ func TestMarkdownAndCommandsStayInTheirLines(t *testing.T) {
 				t.Errorf("%s: the line %q", name, line)
 			}
 		}
+		obeyed(t, name, b.String())
+	}
+}
+
+// obeyed fails for what a terminal or the log of a CI does instead of showing it.
+func obeyed(t *testing.T, name, text string) {
+	t.Helper()
+	if i := strings.IndexFunc(text, func(r rune) bool { return r != '\n' && r != '\t' && unicode.IsControl(r) }); i >= 0 {
+		t.Errorf("%s: there is a control character in %q", name, text[max(0, i-40):min(i+40, len(text))])
+	}
+	if i := strings.Index(text, "##["); i >= 0 {
+		t.Errorf("%s: there is a command in %q", name, text[i:min(i+40, len(text))])
 	}
 }
