@@ -49,8 +49,8 @@ func (r *runner) all(ctx context.Context) []Result {
 		s.changed.Broadcast()
 	})()
 	var group sync.WaitGroup
-	jobs := max(r.Jobs, 1)
-	if r.target.Wiring() == Attach { // there is one driver
+	jobs := min(max(r.Jobs, 1), len(s.waiting)) // no round has more cases
+	if r.target.Wiring() == Attach {            // there is one driver
 		jobs = 1
 	}
 	for range jobs {

@@ -1,6 +1,7 @@
 package suite_test
 
 import (
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -49,6 +50,25 @@ func TestCasesOfOneCheckRunAtTheSameTime(t *testing.T) {
 	report := schedule(t, suite.Options{Jobs: 2, Checks: []*suite.Check{invented("ONE-01", meet, meet)}})
 	if got := report.Results[0]; got.Verdict != suite.Pass || len(got.Cases) != 2 || got.Cases[0].Name != "a" {
 		t.Errorf("%s: %s %+v", got.Verdict, got.Why, got.Cases)
+	}
+}
+
+// Whoever waits for nothing takes memory.
+func TestThereAreNoMoreJobsThanCases(t *testing.T) {
+	const jobs, few = 20_000, 2_000
+	most := 0
+	count := func(s *suite.Session) {
+		for range 200_000 { // turns for those that are about to be there
+			if most = max(most, runtime.NumGoroutine()); most > few {
+				break
+			}
+			runtime.Gosched()
+		}
+		s.Want("ran", true, "it to run", "it did")
+	}
+	got := schedule(t, suite.Options{Jobs: jobs, Repeat: 2, Checks: []*suite.Check{invented("ONE-01", count)}}).Results
+	if len(got) != 1 || got[0].Verdict != suite.Pass || most > few {
+		t.Errorf("%d goroutines for one case: %+v", most, got)
 	}
 }
 
