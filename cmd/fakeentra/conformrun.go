@@ -37,7 +37,7 @@ type conformer struct {
 	jobs    int
 	shard   shard
 	seed    string
-	scale   float64
+	scale   scale
 	repeat  int
 	chaos   string
 	shuffle string
@@ -242,7 +242,7 @@ func (c *conformer) runFlags(cmd *cobra.Command) {
 	f.IntVar(&c.jobs, "jobs", 0, "run `N` cases at once (default: twelve for each processor, up to 32, since they mostly wait)")
 	f.Var(&c.shard, "shard", "take the `I/N`-th part of the checks, such as 2/5, which the IDs decide on")
 	f.StringVar(&c.seed, "seed", suite.DefaultSeed, "`TEXT` that identifiers and keys are derived from")
-	f.Float64Var(&c.scale, "timeout-scale", 1, "give the driver `FACTOR` times as long to answer, on a slow machine")
+	c.scale.flag(cmd)
 	f.IntVar(&c.repeat, "repeat", 1, "run each check `N` times, and expect the same verdict")
 	f.StringVar(&c.shuffle, "shuffle", "", "run the cases in an order that `TEXT` decides on")
 	f.StringVar(&c.chaos, "chaos", "", "disturb answers by what clients have to ignore, which `TEXT` decides on: unknown members and headers, another order, and delays")
@@ -327,7 +327,7 @@ func concluded(reports ...*suite.Report) error {
 // options are those of a run that people see.
 func (c *conformer) options(p *conformPrinter, checks []*suite.Check) suite.Options {
 	return suite.Options{
-		Checks: checks, Seed: c.seed, Chaos: c.chaos, Jobs: c.jobs, Strict: c.strict, Scale: c.scale, Repeat: c.repeat, Shuffle: c.shuffle, XPassWarns: c.xpass == xpasses[1],
+		Checks: checks, Seed: c.seed, Chaos: c.chaos, Jobs: c.jobs, Strict: c.strict, Scale: float64(c.scale), Repeat: c.repeat, Shuffle: c.shuffle, XPassWarns: c.xpass == xpasses[1],
 		Met:  func(r *suite.Report) { p.begin(r, len(checks), c.jobs) },
 		Done: p.done,
 	}
@@ -352,14 +352,12 @@ func (c *conformer) prepare(args []string) ([]*suite.Check, suite.Target, error)
 		return nil, suite.Target{}, usage(hint, "--jobs is %d and --repeat is %d; expected 1 or more", c.jobs, c.repeat)
 	case c.xpass != "" && !slices.Contains(xpasses, c.xpass):
 		return nil, suite.Target{}, usage(hint, "--xpass is %q; expected fail or warn", c.xpass)
-	case c.scale <= 0:
-		return nil, suite.Target{}, usage(hint, "--timeout-scale is %v; expected a number over 0", c.scale)
 	}
 	memory, err := parseSize(c.memory)
 	if err != nil {
 		return nil, suite.Target{}, usage(hint, "--max-memory is %q; expected a size, such as 512m or 2g", c.memory)
 	}
-	for _, check := range []func() error{c.wired.check, c.reporting.check} {
+	for _, check := range []func() error{c.scale.check, c.wired.check, c.reporting.check} {
 		if err := check(); err != nil {
 			return nil, suite.Target{}, err
 		}
@@ -370,7 +368,7 @@ func (c *conformer) prepare(args []string) ([]*suite.Check, suite.Target, error)
 			c.seed = fmt.Sprintf("%s %d", suite.DefaultSeed, time.Now().UnixMilli())
 		}
 	}
-	target, err := c.target(args, memory, c.scale, nil)
+	target, err := c.target(args, memory, float64(c.scale), nil)
 	return checks, target, err
 }
 
@@ -403,27 +401,29 @@ func notRun(ctx context.Context, err error) error {
 	return &f
 }
 
-// A shard is a part of the checks.
-type shard struct{ number, of int }
+// A scale is how many times as long as usual drivers have to answer.
+type scale float64
 
-// String implements [pflag.Value].
-func (s *shard) String() string {
-	if s.of == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%d/%d", s.number, s.of)
+func (s *scale) flag(cmd *cobra.Command) {
+	cmd.Flags().Float64Var((*float64)(s), "timeout-scale", 1, "give the driver `FACTOR` times as long to answer, on a slow machine")
 }
 
-// Set implements [pflag.Value].
-func (s *shard) Set(text string) error {
-	number, of, ok := strings.Cut(text, "/")
-	var errs [2]error
-	s.number, errs[0] = strconv.Atoi(number)
-	s.of, errs[1] = strconv.Atoi(of)
-	if !ok || errors.Join(errs[:]...) != nil || s.number < 1 || s.number > s.of {
-		return errors.New("expected a number and how many there are, such as 2/5")
+// check refuses what no duration can be multiplied with, NaN among it.
+func (s *scale) check() error {
+	const most = 1000
+	if *s > 0 && *s <= most {
+		return nil
 	}
-	return nil
+	return usage("for instance --timeout-scale 2", "--timeout-scale is %v; expected a number over 0, and %d at most", *s, most)
+}
+
+// A shard is a part of the checks, as a flag.
+type shard struct{ conformreport.Shard }
+
+// Set implements [pflag.Value].
+func (s *shard) Set(text string) (err error) {
+	s.Shard, err = conformreport.ParseShard(text)
+	return err
 }
 
 // Type implements [pflag.Value].
@@ -431,12 +431,12 @@ func (s *shard) Type() string { return "shard" }
 
 // has reports whether a check is in the shard. Its ID alone decides.
 func (s *shard) has(id string) bool {
-	if s.of == 0 {
+	if s.Of == 0 {
 		return true
 	}
 	h := fnv.New32a()
 	_, _ = io.WriteString(h, id)
-	return int(h.Sum32()%uint32(s.of)) == s.number-1
+	return uint64(h.Sum32())%uint64(s.Of) == uint64(s.Number-1)
 }
 
 // parseSize reads a number of bytes, such as 512m.

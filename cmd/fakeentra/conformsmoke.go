@@ -11,7 +11,7 @@ import (
 )
 
 func conformSmokeCommand() *cobra.Command {
-	var scale float64
+	var times scale
 	var w wired
 	cmd := &cobra.Command{
 		Use:     "smoke [flags] -- DRIVER [ARG]...",
@@ -24,12 +24,12 @@ that it writes has to be as the JSON Schema of the protocol has it.
 The exit code is 0 if it works.`,
 		DisableFlagsInUseLine: true,
 		Args:                  driverArguments,
-		RunE:                  func(cmd *cobra.Command, args []string) error { return smoke(cmd, args, w, scale) },
+		RunE:                  func(cmd *cobra.Command, args []string) error { return smoke(cmd, args, w, times) },
 	}
 	cmd.Flags().SortFlags = false
 	cmd.Flags().SetInterspersed(false)
 	w.flags(cmd)
-	cmd.Flags().Float64Var(&scale, "timeout-scale", 1, "give the driver `FACTOR` times as long to answer, on a slow machine")
+	times.flag(cmd)
 	return cmd
 }
 
@@ -41,11 +41,13 @@ func inspect(op driver.Op, request, answer []byte) error {
 	return schema.Request(request)
 }
 
-func smoke(cmd *cobra.Command, args []string, w wired, scale float64) error {
-	if err := w.check(); err != nil {
-		return err
+func smoke(cmd *cobra.Command, args []string, w wired, times scale) error {
+	for _, check := range []func() error{times.check, w.check} {
+		if err := check(); err != nil {
+			return err
+		}
 	}
-	target, err := w.target(args, 0, scale, inspect)
+	target, err := w.target(args, 0, float64(times), inspect)
 	if err != nil {
 		return err
 	}
@@ -54,7 +56,7 @@ func smoke(cmd *cobra.Command, args []string, w wired, scale float64) error {
 	p := newConformPrinter(cmd.OutOrStdout(), w.leading(), args, false)
 	p.again = "fakeentra conform smoke"
 	report, err := suite.Run(ctx, target, suite.Options{
-		Checks: suite.Smoke(), Jobs: 1, Scale: scale,
+		Checks: suite.Smoke(), Jobs: 1, Scale: float64(times),
 		Met: func(r *suite.Report) {
 			p.driver(r)
 			p.wiring(r)
