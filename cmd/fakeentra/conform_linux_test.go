@@ -96,6 +96,49 @@ func interrupt(t *testing.T, signal syscall.Signal, wiring string) {
 	}
 }
 
+// Runs by hand last longest: what is known is written down at once.
+func TestConformServeWritesWhileItGoesOn(t *testing.T) {
+	t.Parallel()
+	stream := filepath.Join(t.TempDir(), "report.jsonl")
+	cmd := exec.CommandContext(t.Context(), "fakeentra", "conform", "serve", "--only", "AST-04,AST-05", "--report", stream)
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	waiting, seen := 0, ""
+	for lines := bufio.NewScanner(stdout); lines.Scan(); {
+		if !strings.HasPrefix(lines.Text(), "  Run your client") {
+			continue
+		}
+		if waiting++; waiting == 1 { // it has ended without a request, and came to nothing
+			if _, err := io.WriteString(stdin, "\n\n"); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		seen = members(t, stream)
+		if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if exit, ok := errors.AsType[*exec.ExitError](cmd.Wait()); !ok || exit.ExitCode() != exitFailure || waiting != 2 {
+		t.Errorf("it waited %d times, and ended with %v", waiting, exit)
+	}
+	if seen != "begin result" {
+		t.Errorf("while it waits for the second check, the lines are %q", seen)
+	}
+	if got := members(t, stream); got != "begin result end" {
+		t.Errorf("in the end, the lines are %q", got)
+	}
+}
+
 // Containers end with a program that is killed, as nothing else would end them.
 func TestConformRunInContainersIsKilled(t *testing.T) {
 	toolchain.DockerEngine().In(t)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,9 +17,13 @@ func conformMergeCommand() *cobra.Command {
 		Short: "join the reports of shards and of clients",
 		Example: `  fakeentra conform merge --report all.json shard-*.json
   fakeentra conform merge --report clients.html python.json node.json`,
-		Long: `Joins reports in JSON or JSON Lines. Those about one client are parts of one run,
-as --shard makes them: the same checks, seed and versions, none twice and none
-missing. Those about several clients are put side by side.
+		Long: `Joins reports in JSON or JSON Lines. Those about one client are parts of one
+run, as --shard makes them: the same checks, seed and versions, none twice and
+none missing. Those about several clients are put side by side, and have a
+folder of their own in those of --har and --badges.
+
+A report of another version's catalogue of checks stays as it is, which is said:
+its levels and expectations are those that it names. Parts of one are refused.
 
 Exit codes, as of conform run: 0 if all is as it has to be, 1 if a report says
 that it is not, or that its run was interrupted, and 2 if an expectation came to
@@ -41,20 +46,25 @@ nothing in all shards, or the reports do not belong together.`,
 			if err != nil {
 				return err
 			}
-			if err := r.write(cmd.OutOrStdout(), merged[0].Command, merged...); err != nil {
-				return err
-			}
 			for _, one := range merged {
+				if conformreport.Foreign(one) {
+					warn(cmd.ErrOrStderr(), "run it anew to have it judged by this one", "the report on %s is of the catalogue of checks %s, and this version of fakeentra has %s: it stays as it is", clientOf(one), conformreport.Visible(one.Suite.Digest), suite.Digest())
+				}
 				p := newConformPrinter(cmd.OutOrStdout(), one.Flags, one.Command, false)
 				p.driver(one)
 				p.end(one)
 			}
-			return concluded(merged...)
+			return unwritten(cmd.ErrOrStderr(), r.write(cmd.OutOrStdout(), merged[0].Command, merged...), concluded(merged...))
 		},
 	}
 	cmd.Flags().SortFlags = false
 	r.flags(cmd)
 	return cmd
+}
+
+// clientOf names the client of a report.
+func clientOf(r *suite.Report) string {
+	return conformreport.Visible(strings.TrimSpace(r.Driver.Implementation.Name + " " + r.Driver.Implementation.Version))
 }
 
 // mergeFiles reads reports, and joins those about one client.

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -17,11 +21,12 @@ import (
 
 // A reporting is what commands are told about reports.
 type reporting struct {
-	files    []string
-	har      string
-	badges   string
-	before   []string
-	streamed bool // reports in lines were written while the run went on
+	files   []string
+	har     string
+	badges  string
+	before  []string
+	earlier []*suite.Report // what before names
+	lines   *streaming      // writes reports in lines while the run goes on; nil if there is no run
 }
 
 func (r *reporting) flags(cmd *cobra.Command) {
@@ -68,7 +73,8 @@ var forms = map[string]form{
 	},
 }
 
-// check refuses what no report can be written to, before anything is run.
+// check refuses what no report can be written to, and reads those to compare with,
+// before anything is run. It leaves all as it is.
 func (r *reporting) check() error {
 	for _, file := range r.files {
 		if forms[filepath.Ext(file)] == nil {
@@ -78,17 +84,29 @@ func (r *reporting) check() error {
 		if err := checkFolder("--report", file, filepath.Dir(file)); err != nil {
 			return err
 		}
-	}
-	for flag, folder := range map[string]string{"--har": r.har, "--badges": r.badges} {
-		if folder == "" {
-			continue
-		}
-		if err := checkFolder(flag, folder, folder); err != nil {
+		if err := checkFile("--report", file, file); err != nil {
 			return err
 		}
 	}
-	_, err := r.earlier()
-	return err
+	for _, one := range []struct{ flag, folder string }{{"--har", r.har}, {"--badges", r.badges}} {
+		if one.folder == "" {
+			continue
+		}
+		if err := checkFolder(one.flag, one.folder, one.folder); err != nil {
+			return err
+		}
+		if err := checkFile(one.flag, one.folder, filepath.Join(one.folder, ".fakeentra")); err != nil {
+			return err
+		}
+	}
+	for _, file := range r.before { // now, since the run may write to it
+		one, err := readReport(file)
+		if err != nil {
+			return err
+		}
+		r.earlier = append(r.earlier, one)
+	}
+	return nil
 }
 
 func checkFolder(flag, value, folder string) error {
@@ -99,17 +117,33 @@ func checkFolder(flag, value, folder string) error {
 	return nil
 }
 
-// earlier reads the reports to compare with.
-func (r *reporting) earlier() ([]*suite.Report, error) {
-	var all []*suite.Report
-	for _, file := range r.before {
-		one, err := readReport(file)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, one)
+// checkFile refuses the value of a flag for which a file cannot be written, in a folder
+// that there is.
+func checkFile(flag, value, file string) error {
+	info, err := os.Stat(file)
+	switch {
+	case err == nil && info.IsDir():
+		return usage("name a file", "%s is %q, which is a folder", flag, value)
+	case err == nil && !info.Mode().IsRegular():
+		return nil // to open a pipe is to wait for whoever reads it
 	}
-	return all, nil
+	f, err := os.OpenFile(file, os.O_WRONLY, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		f, err = os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+		if errors.Is(err, fs.ErrExist) {
+			return nil // a link to a file that is to be made
+		}
+		defer func() {
+			if err == nil {
+				_ = os.Remove(file) // the run may come to nothing
+			}
+		}()
+	}
+	if err != nil {
+		return usage("name another one, or make it writable", "%s is %q, which cannot be written to: %v", flag, value, cause(err))
+	}
+	_ = f.Close() // nothing was written
+	return nil
 }
 
 func readReport(file string) (*suite.Report, error) {
@@ -126,85 +160,117 @@ func readReport(file string) (*suite.Report, error) {
 }
 
 // write writes all that was asked for, and what GitHub Actions shows if they run
-// this. command is the driver's.
-func (r *reporting) write(stdout io.Writer, command []string, reports ...*suite.Report) error {
-	before, err := r.earlier()
-	if err != nil {
-		return err
+// this. command is the driver's. What cannot be written keeps nothing else from being
+// written, and is returned.
+func (r *reporting) write(stdout io.Writer, command []string, reports ...*suite.Report) []error {
+	var errs []error
+	note := func(err error) {
+		if err != nil {
+			errs = append(errs, err)
+		}
 	}
 	driver := driverFile(command)
 	for _, file := range r.files {
-		if r.streamed && filepath.Ext(file) == linesExt {
+		if r.lines != nil && filepath.Ext(file) == linesExt {
 			continue
 		}
-		err := create(file, func(w io.Writer) error { return forms[filepath.Ext(file)](w, driver, before, reports...) })
-		if err != nil {
-			return err
+		note(create(file, func(w io.Writer) error { return forms[filepath.Ext(file)](w, driver, r.earlier, reports...) }))
+	}
+	folders := clientFolders(reports)
+	for i, one := range reports {
+		if r.badges != "" {
+			note(writeBadges(filepath.Join(r.badges, folders[i]), one))
+		}
+		if r.har != "" {
+			note(writeHAR(filepath.Join(r.har, folders[i]), one))
 		}
 	}
-	for _, one := range reports {
-		if err := r.writeFolders(one); err != nil {
-			return err
-		}
+	note(writeGitHub(stdout, driver, reports))
+	return errs
+}
+
+// unwritten tells what could not be written, and returns what decides on the exit code
+// of a command that came to outcome without that.
+func unwritten(stderr io.Writer, errs []error, outcome error) error {
+	for _, err := range errs {
+		complain(stderr, explain(err))
 	}
-	return r.writeGitHub(stdout, driver, reports)
+	if outcome == nil && len(errs) > 0 {
+		return exitStatus(exitFailure)
+	}
+	return outcome
 }
 
 // A streaming writes reports in lines while a run goes on. What cannot be written is
 // told when it is over.
 type streaming struct {
+	names []string
 	files []*os.File
 	errs  []error
 }
 
-// stream begins the reports that are written while a run goes on.
-func (r *reporting) stream() (*streaming, error) {
+// stream has reports in lines written while a run with these options goes on. They
+// begin when the driver has said who it is: a run that does not come to that leaves
+// what was there.
+func (r *reporting) stream(o *suite.Options) {
 	s := &streaming{}
-	r.streamed = true
 	for _, file := range r.files {
-		if filepath.Ext(file) != linesExt {
-			continue
+		if filepath.Ext(file) == linesExt {
+			s.names = append(s.names, file)
 		}
-		f, err := os.Create(file)
+	}
+	r.lines = s
+	met, done := o.Met, o.Done
+	o.Met = func(report *suite.Report) {
+		met(report) // which may add to it
+		s.open()
+		s.each(func(l conformreport.Lines) error { return l.Begin(report) })
+	}
+	o.Done = func(result suite.Result) {
+		s.each(func(l conformreport.Lines) error { return l.Result(result) })
+		done(result)
+	}
+}
+
+func (s *streaming) open() {
+	for _, name := range s.names {
+		f, err := os.Create(name)
 		if err != nil {
-			_ = s.end(nil)
-			return nil, unwritable(file, err)
+			s.errs = append(s.errs, unwritable(name, err))
+			continue
 		}
 		s.files = append(s.files, f)
 	}
-	return s, nil
 }
 
+// each writes to all files but those to which that failed before.
 func (s *streaming) each(write func(conformreport.Lines) error) {
-	for _, f := range s.files {
-		if err := write(conformreport.NewLines(f)); err != nil {
-			s.errs = append(s.errs, unwritable(f.Name(), err))
+	s.files = slices.DeleteFunc(s.files, func(f *os.File) bool {
+		err := write(conformreport.NewLines(f))
+		if err != nil {
+			s.errs = append(s.errs, unwritable(f.Name(), errors.Join(err, f.Close())))
 		}
-	}
+		return err != nil
+	})
 }
 
-// end ends the reports; without a report there is no more to say. It returns the
-// first error that there was.
-func (s *streaming) end(r *suite.Report) error {
-	if r != nil {
-		s.each(func(l conformreport.Lines) error { return l.End(r) })
-	}
+// end ends the reports, and returns what went wrong with them.
+func (s *streaming) end(r *suite.Report) []error {
+	s.each(func(l conformreport.Lines) error { return l.End(r) })
 	for _, f := range s.files {
 		if err := f.Close(); err != nil {
 			s.errs = append(s.errs, unwritable(f.Name(), err))
 		}
 	}
-	if len(s.errs) > 0 {
-		return s.errs[0]
-	}
-	return nil
+	return s.errs
 }
 
-// create writes a file.
+// create writes a file when all that belongs in it is there.
 func create(file string, write func(io.Writer) error) error {
-	f, err := os.Create(file)
+	var b bytes.Buffer
+	err := write(&b)
 	if err == nil {
-		err = errors.Join(write(f), f.Close())
+		err = os.WriteFile(file, b.Bytes(), 0o666)
 	}
 	if err != nil {
 		return unwritable(file, err)
@@ -216,31 +282,69 @@ func unwritable(file string, err error) error {
 	return failed("name another file", "cannot write %s: %v", file, cause(err))
 }
 
-func (r *reporting) writeFolders(one *suite.Report) error {
-	if r.badges != "" {
-		for _, s := range one.Standings {
-			if err := create(filepath.Join(r.badges, "badge-"+s.Level+".json"), func(w io.Writer) error { return conformreport.Badge(w, s) }); err != nil {
-				return err
-			}
-		}
+// clientFolders names a folder for each of several clients, which have files of the
+// same names. One alone needs none.
+func clientFolders(reports []*suite.Report) []string {
+	folders := make([]string, len(reports))
+	if len(reports) == 1 {
+		return folders
 	}
-	if r.har == "" {
-		return nil
-	}
-	for _, result := range one.Results {
-		if result.Verdict == suite.Pass || result.Verdict == suite.Skip {
-			continue
+	taken := map[string]bool{}
+	for i, r := range reports {
+		who := r.Driver.Implementation
+		name := folderName(who.Name + "-" + who.Version + "-" + who.Language)
+		folders[i] = name
+		for n := 2; taken[strings.ToLower(folders[i])]; n++ {
+			folders[i] = fmt.Sprintf("%s-%d", name, n)
 		}
-		if err := create(filepath.Join(r.har, result.ID+".har"), func(w io.Writer) error { return conformreport.HAR(w, one, result) }); err != nil {
+		taken[strings.ToLower(folders[i])] = true
+	}
+	return folders
+}
+
+// folderName makes of a text what a folder can be called on every system.
+func folderName(text string) string {
+	const most = 100
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._"
+	words := strings.FieldsFunc(text, func(r rune) bool { return !strings.ContainsRune(plain, r) })
+	name := strings.Join(words, "-")
+	return cmp.Or(strings.Trim(name[:min(most, len(name))], "-."), "client")
+}
+
+// writeBadges writes a badge for each level to a folder.
+func writeBadges(folder string, one *suite.Report) error {
+	for _, s := range one.Standings {
+		if err := createIn(folder, "badge-"+s.Level+".json", func(w io.Writer) error { return conformreport.Badge(w, s) }); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// writeHAR writes the exchanges of each check that is not met to a folder.
+func writeHAR(folder string, one *suite.Report) error {
+	for _, result := range one.Results {
+		if result.Verdict == suite.Pass || result.Verdict == suite.Skip {
+			continue
+		}
+		if err := createIn(folder, result.ID+".har", func(w io.Writer) error { return conformreport.HAR(w, one, result) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// createIn writes a file to a folder, which it makes if need be.
+func createIn(folder, name string, write func(io.Writer) error) error {
+	if err := os.Mkdir(folder, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
+		return unwritable(folder, err)
+	}
+	return create(filepath.Join(folder, name), write)
+}
+
 // writeGitHub has a run of GitHub Actions show what was found beside the driver,
 // and on its page.
-func (r *reporting) writeGitHub(stdout io.Writer, driver string, reports []*suite.Report) error {
+func writeGitHub(stdout io.Writer, driver string, reports []*suite.Report) error {
 	if os.Getenv("GITHUB_ACTIONS") != "true" {
 		return nil
 	}

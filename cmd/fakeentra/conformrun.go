@@ -214,10 +214,11 @@ fails the run, too. What the client is known not to meet may be listed in a file
 (see "fakeentra conform xfail"): then it is xfail where it is not met, which
 fails nothing, and xpass where it is, which does.
 
-Exit codes: 0 if all is as it has to be, and 1 if it is not; 2 if the command
-line, or the list of what is known, is wrong; 3 if the driver crashed, or broke
-the protocol, before any check could begin; 4 if no check is selected; 5 if this
-machine cannot have the wiring; "fakeentra doctor" tells how to mend netns.`,
+Exit codes: 0 if all is as it has to be, and 1 if it is not, or a report could
+not be written; 2 if the command line, or the list of what is known, is wrong; 3
+if the driver crashed, or broke the protocol, before any check could begin; 4 if
+no check is selected; 5 if this machine cannot have the wiring; "fakeentra
+doctor" tells how to mend netns.`,
 		DisableFlagsInUseLine: true,
 		Args:                  driverArguments,
 		RunE:                  func(cmd *cobra.Command, args []string) error { return c.run(cmd, args) },
@@ -267,34 +268,26 @@ func (c *conformer) run(cmd *cobra.Command, args []string) error {
 		o.Expected = known
 		p.expectations = fmt.Sprintf("%d in %s", known.Len(), file)
 	}
-	lines, err := c.stream()
-	if err != nil {
-		return err
-	}
+	begin := o.Met
 	o.Met = func(r *suite.Report) {
 		r.Flags, r.Command, r.Shard = c.leading(), args, c.shard.String()
-		lines.each(func(l conformreport.Lines) error { return l.Begin(r) })
-		p.begin(r, len(checks), c.jobs)
+		begin(r)
 	}
-	o.Done = func(r suite.Result) {
-		lines.each(func(l conformreport.Lines) error { return l.Result(r) })
-		p.done(r)
-	}
+	return c.ended(ctx, cmd, p, args, target, o)
+}
+
+// ended runs checks to their end, tells what they came to, and writes it.
+func (r *reporting) ended(ctx context.Context, cmd *cobra.Command, p *conformPrinter, command []string, target suite.Target, o suite.Options) error {
+	r.stream(&o)
 	report, err := suite.Run(ctx, target, o)
 	p.stop()
 	if report == nil {
-		_ = lines.end(nil) // there are no more
 		return notRun(ctx, err)
 	}
-	written := lines.end(report)
+	errs := r.lines.end(report)
 	p.end(report)
-	if written != nil {
-		return written
-	}
-	if err := c.write(cmd.OutOrStdout(), args, report); err != nil {
-		return err
-	}
-	return runEnded(ctx, report, len(checks), err)
+	errs = append(errs, r.write(cmd.OutOrStdout(), command, report)...)
+	return unwritten(cmd.ErrOrStderr(), errs, runEnded(ctx, report, len(o.Checks), err))
 }
 
 // runEnded is the exit code of a run that was to give so many checks their verdict,

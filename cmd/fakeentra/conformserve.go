@@ -107,7 +107,7 @@ func (m *manual) run(cmd *cobra.Command) error {
 		Place: h.place, Task: h.task, Seen: h.seen, Stray: h.stray, Question: h.question,
 	})
 	const anyTime = 1000 // times as long as a driver may take
-	report, err := suite.Run(ctx, target, suite.Options{
+	return m.ended(ctx, cmd, p, nil, target, suite.Options{
 		Checks: checks, Seed: m.seed, Strict: m.strict, Steady: true, Scale: anyTime,
 		Met: func(r *suite.Report) {
 			p.begin(r, len(checks), 1)
@@ -119,14 +119,6 @@ func (m *manual) run(cmd *cobra.Command) error {
 			p.done(r)
 		},
 	})
-	if report == nil {
-		return notRun(ctx, err)
-	}
-	p.end(report)
-	if err := m.write(cmd.OutOrStdout(), nil, report); err != nil {
-		return err
-	}
-	return runEnded(ctx, report, len(checks), err)
 }
 
 // typed returns what is typed, until the end of it or of ctx.
