@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	conformreport "github.com/fakeentra/fakeentra/conformance/report"
 	"github.com/fakeentra/fakeentra/conformance/suite"
 )
 
@@ -63,7 +64,17 @@ func quoted(args []string) string {
 	return strings.Join(words, " ")
 }
 
+// An ours is text of this program, which is printed as it is.
+type ours string
+
+// printf prints what a format says. Texts among the arguments may be of anyone, and do
+// nothing on a terminal or in a log but if they are [ours].
 func (p *conformPrinter) printf(format string, args ...any) {
+	for i, a := range args {
+		if text, ok := a.(string); ok {
+			args[i] = conformreport.Visible(text)
+		}
+	}
 	if p.behind {
 		_, _ = io.WriteString(p.w, eraseLine)
 		p.behind = false
@@ -115,7 +126,8 @@ func (p *conformPrinter) wiring(r *suite.Report) {
 	}
 }
 
-// driver says what is driven.
+// driver says what is driven. No line begins with what the driver says: to GitHub
+// Actions, one that begins with :: is a command.
 func (p *conformPrinter) driver(r *suite.Report) {
 	i := r.Driver.Implementation
 	var facts []string
@@ -124,7 +136,7 @@ func (p *conformPrinter) driver(r *suite.Report) {
 			facts = append(facts, fact)
 		}
 	}
-	p.printf("%s\n", strings.TrimSpace(fmt.Sprintf("%s %s (%s)", i.Name, i.Version, strings.Join(facts, ", "))))
+	p.printf("client: %s\n", strings.TrimSpace(fmt.Sprintf("%s %s (%s)", i.Name, i.Version, strings.Join(facts, ", "))))
 	for _, d := range r.Driver.Dependencies {
 		p.printf("  with %s %s\n", d.Name, d.Version)
 	}
@@ -135,12 +147,12 @@ var colorOf = map[suite.Verdict]string{
 	suite.Pass: "32", suite.Fail: "31", suite.Error: "31", suite.Timeout: "31", suite.Inconclusive: "35", suite.Warn: "33", suite.Info: "36", suite.Skip: "90", suite.XFail: "90", suite.XPass: "31",
 }
 
-func (p *conformPrinter) verdict(v suite.Verdict) string {
+func (p *conformPrinter) verdict(v suite.Verdict) ours {
 	text := fmt.Sprintf("%-12s", v)
 	if p.colors {
-		return "\x1b[" + colorOf[v] + "m" + text + "\x1b[0m"
+		text = "\x1b[" + colorOf[v] + "m" + text + "\x1b[0m"
 	}
-	return text
+	return ours(text)
 }
 
 // line is one line about a check.
@@ -237,16 +249,27 @@ func findCheck(id string) *suite.Check {
 	return nil
 }
 
-// member is a line, or several, about a check.
+// member is a line about a check, or several, each behind a bar: runners of GitHub
+// Actions pass over blanks, and obey a line that begins with :: after them.
 func (p *conformPrinter) member(indent, name, text string) {
 	if text == "" {
 		return
 	}
-	lines := strings.Split(text, "\n")
-	p.printf("  %s%-12s %s\n", indent, name, lines[0])
-	for _, line := range lines[1:] {
-		p.printf("  %s%-12s %s\n", indent, "", line)
+	for _, line := range barred(text) {
+		p.printf("  %s%-12s %s\n", indent, name, line)
+		name = ""
 	}
+}
+
+// barred are the lines of a text. Several are behind a bar.
+func barred(text string) []string {
+	lines := strings.Split(strings.TrimRight(strings.ReplaceAll(text, "\r\n", "\n"), "\n"), "\n")
+	if len(lines) > 1 {
+		for i, line := range lines {
+			lines[i] = "| " + line
+		}
+	}
+	return lines
 }
 
 func (p *conformPrinter) expandCase(k suite.CaseResult) {

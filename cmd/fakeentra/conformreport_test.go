@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"compress/gzip"
 	"encoding/base64"
 	"encoding/json"
@@ -12,10 +13,49 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/fakeentra/fakeentra/conformance/driver"
 	"github.com/fakeentra/fakeentra/conformance/suite"
 )
+
+// What a client or a driver says does nothing on a terminal, and no line begins with
+// it: to GitHub Actions, one may be a command.
+func TestWhatADriverSaysDoesNothingWhereItIsShown(t *testing.T) {
+	const said = "\x1b[2J::stop-commands::x\r\n::error::y\n##[error]z\n"
+	result := suite.Result{ID: "AST-04", Level: suite.Must, Title: said, Verdict: suite.Error, Why: said, Cases: []suite.CaseResult{{
+		Name: said, Verdict: suite.Error, Why: said, Output: said,
+		Conditions: []suite.Condition{{ID: "AST-04.x", Expected: said, Actual: said}},
+		Exchanges:  []suite.Exchange{{Seq: 1, Op: said, Method: said, URL: said}},
+	}}}
+	hello := driver.Hello{
+		Implementation: driver.Implementation{Name: said, Version: said, Language: said, Runtime: said},
+		Dependencies:   []driver.Dependency{{Name: said, Version: said}},
+	}
+	r := &suite.Report{Driver: hello, WiringWhy: said, Caveats: []string{said}, Chaos: said, Seed: said, Results: []suite.Result{result}, Stale: []string{said}, Incomplete: said}
+	var b bytes.Buffer
+	p := newConformPrinter(&b, nil, []string{said}, true)
+	p.begin(r, 1, 1)
+	p.done(result)
+	result.Verdict, result.Expected = suite.XFail, &suite.Expected{Reason: said, Issue: said, Where: said}
+	p.done(result)
+	result.Verdict, result.Cases = suite.Skip, nil
+	p.done(result)
+	p.end(r)
+	h := &handPrinter{conformPrinter: p}
+	h.seen(said, said, said, 0)
+	h.stray(said)
+	h.question(said)
+	for line := range strings.Lines(b.String()) {
+		if strings.HasPrefix(strings.TrimSpace(line), "::") || strings.Contains(line, "##[") || strings.ContainsFunc(strings.TrimSuffix(line, "\n"), unicode.IsControl) {
+			t.Errorf("a terminal or a runner obeys %q", line)
+		}
+	}
+	const output = "    Output       | ␛[2J::stop-commands::x\n                 | ::error::y\n                 | ## [error]z\n"
+	if !strings.Contains(b.String(), output) {
+		t.Errorf("the output is not\n%s\nin\n%s", output, b.String())
+	}
+}
 
 // A run may write over the report that it is compared with.
 func TestARunIsComparedWithWhatWasThereBefore(t *testing.T) {

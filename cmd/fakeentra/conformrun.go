@@ -380,6 +380,11 @@ func findDriver(name string) (string, error) {
 // notRun explains why there is nothing to report.
 func notRun(ctx context.Context, err error) error {
 	f := *explain(err)
+	lines := barred(f.text) // which may quote the driver
+	for i, line := range lines {
+		lines[i] = conformreport.Visible(line)
+	}
+	f.text, f.hint = strings.Join(lines, "\n"), conformreport.Visible(f.hint)
 	var broken *suite.BrokenDriver
 	switch {
 	case ctx.Err() != nil:

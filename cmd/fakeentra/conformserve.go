@@ -191,7 +191,7 @@ func (h *handPrinter) place(session string, c driver.Config, variables []string)
 		return
 	}
 	h.config = b.String()
-	h.printf("  The configuration of your client%s:\n%s", number(session), h.config)
+	h.printf("  The configuration of your client%s:\n%s", number(session), ours(h.config))
 }
 
 // number tells a second client of a check from the first one.
@@ -228,9 +228,9 @@ func (h *handPrinter) environ(variables []string) {
 		}
 	}
 	if b.Len() > 0 && h.variables == nil {
-		h.printf("  Variables of the client, and none besides that are Azure's:\n%s", b.String())
+		h.printf("  Variables of the client, and none besides that are Azure's:\n%s", ours(b.String()))
 	} else if b.Len() > 0 {
-		h.printf("  Variables of the client that are others than before:\n%s", b.String())
+		h.printf("  Variables of the client that are others than before:\n%s", ours(b.String()))
 	}
 	h.variables = now
 }
