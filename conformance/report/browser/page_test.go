@@ -69,6 +69,22 @@ func TestClientsAreSideBySide(t *testing.T) {
 	b.wants(rowsInSight, "AST-13", `document.getElementById("shown").textContent`, "1 of 5 checks")
 }
 
+// A report of another catalogue is shown as far as it says what its checks are.
+func TestAReportOfAnotherCatalogueIsShown(t *testing.T) {
+	t.Parallel()
+	other := of(t, "AST-13")
+	other.Suite.Digest = "older"
+	other.Results[0].ID, other.Results[0].Title = "IMDS-99", "what was checked once"
+	b := look(t, desk, nil, of(t, ""), other)
+	b.open(1, "IMDS-99")
+	b.wants(
+		rowsInSight, "IMDS-02 IMDS-10 IMDS-99 AST-04 AST-13 SEC-03",
+		title, "IMDS-99 what was checked once",
+		`[...document.querySelectorAll(".card")].map((c) => [...c.querySelectorAll("p.faint")].filter((p) => p.textContent.startsWith("The catalogue")).map((p) => p.textContent).join()).join("|")`,
+		"|The catalogue of checks was another one (older) than that of this page ("+suite.Digest()+"): what is required may have changed since.",
+	)
+}
+
 func TestACellShowsWhatHappened(t *testing.T) {
 	t.Parallel()
 	b := look(t, desk, nil, of(t, ""), of(t, "AST-13"))
