@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,11 +28,13 @@ func (e *expecting) flags(cmd *cobra.Command) {
 // xpasses are the values of --xpass.
 var xpasses = []string{"fail", "warn"}
 
-// driverFolders are where a driver may lie: the folders of the arguments that name
-// files, and those that are folders themselves.
+// driverFolders are where a driver may lie, the likeliest first: the folders of the
+// arguments that name files, or that are folders, from the last one on, and the
+// working directory. Of what was built or installed it is the folder that this was
+// done in, which is where the sources are.
 func driverFolders(args []string) []string {
 	var folders []string
-	for i, arg := range args {
+	for i, arg := range slices.Backward(args) {
 		if i == 0 && filepath.Base(arg) == arg {
 			continue // a program of PATH
 		}
@@ -39,15 +42,25 @@ func driverFolders(args []string) []string {
 		switch {
 		case err != nil:
 		case info.IsDir():
-			folders = append(folders, arg)
+			folders = append(folders, sources(arg))
 		default:
-			folders = append(folders, filepath.Dir(arg))
+			folders = append(folders, sources(filepath.Dir(arg)))
 		}
 	}
-	if len(folders) == 0 {
-		return []string{"."}
+	return append(folders, ".")
+}
+
+// built are the names of folders that tools make, and that belong in no repository.
+var built = []string{"target", "bin", "obj", "build", "dist", "out", "node_modules", ".venv", "venv"}
+
+// sources returns the folder in which another one was made by a tool, or that one.
+func sources(folder string) string {
+	for at := filepath.Clean(folder); at != filepath.Dir(at); at = filepath.Dir(at) {
+		if slices.Contains(built, filepath.Base(at)) {
+			folder = filepath.Dir(at)
+		}
 	}
-	return folders
+	return folder
 }
 
 // find returns the file of expectations, which is empty if there is none.
@@ -142,6 +155,12 @@ func (c *conformer) update(cmd *cobra.Command, args []string) error {
 	file := c.find(args)
 	if file == "" {
 		file = filepath.Join(driverFolders(args)[0], expect.FileName)
+	}
+	if err := checkFolder("--xfail", file, filepath.Dir(file)); err != nil {
+		return err
+	}
+	if err := checkFile("--xfail", file, file); err != nil {
+		return err
 	}
 	known := &expect.Set{}
 	if _, err := os.Stat(file); err == nil {

@@ -79,7 +79,8 @@ func read(name string, now time.Time, draft bool) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parse(name, text, now, draft)
+	const mark = "\ufeff" // which editors of Windows begin a file with
+	return parse(name, bytes.TrimPrefix(text, []byte(mark)), now, draft)
 }
 
 func parse(name string, text []byte, now time.Time, draft bool) (*Set, error) {
@@ -89,6 +90,9 @@ func parse(name string, text []byte, now time.Time, draft bool) (*Set, error) {
 	}
 	wrong := &Error{}
 	lines := tables(text)
+	if len(lines) != len(f.Expect) {
+		wrong.Problems = append(wrong.Problems, name+": an expectation is no table [[expect]]; expected two brackets on each side")
+	}
 	if problem := f.outdated(); problem != "" {
 		wrong.Problems = append(wrong.Problems, fmt.Sprintf("%s: %s", name, problem))
 	}
@@ -121,10 +125,21 @@ func located(name string, err error) error {
 		return wrong
 	}
 	if e, ok := errors.AsType[*toml.DecodeError](err); ok {
-		add(e, strings.TrimPrefix(e.Error(), "toml: "))
+		text := strings.TrimPrefix(e.Error(), "toml: ")
+		if key := e.Key(); len(key) > 0 && kinds[key[len(key)-1]] != "" {
+			text = fmt.Sprintf("%s is of another kind; expected %s", key[len(key)-1], kinds[key[len(key)-1]])
+		}
+		add(e, text)
 		return wrong
 	}
 	return &Error{[]string{name + ": " + err.Error()}}
+}
+
+// kinds are what the values of keys are.
+var kinds = map[string]string{
+	"suite": `text, such as suite = ">=1.0"`, "expect": "tables [[expect]]", "check": `text, such as check = "IMDS-10"`, "assert": `text, such as assert = "IMDS-10.trap"`,
+	"case": "text", "outcome": `text, such as outcome = "warn"`, "reason": "text", "issue": "text, a URL", "sometimes": "true or false",
+	"until": "a date, such as until = 2027-11-30", "when": `a table of text, such as when = {wiring = "netns"}`,
 }
 
 // tables are the lines at which tables [[expect]] begin. The text has been decoded.
@@ -139,7 +154,7 @@ func tables(text []byte) []int {
 		}
 		key := e.Key()
 		if key.Next() && string(key.Node().Data) == "expect" && key.IsLast() {
-			lines = append(lines, p.Shape(p.Range(key.Node().Data)).Start.Line)
+			lines = append(lines, p.Shape(key.Node().Raw).Start.Line)
 		}
 	}
 	return lines

@@ -72,6 +72,10 @@ until = "2030-01-01"
 	if set.Len() != 2 {
 		t.Errorf("%d expectations, want 2", set.Len())
 	}
+	escaped := "\ufeff[[\"\\u0065xpect\"]]\ncheck = \"IMDS-10\"\nreason = \"x\"\n"
+	if set, err := expect.Read(written(t, escaped), today); err != nil || set.Len() != 1 {
+		t.Errorf("a key with an escape, behind a byte order mark: %v", err)
+	}
 	if set, err := expect.Read(written(t, ""), today); err != nil || set.Len() != 0 {
 		t.Errorf("an empty file: %v", err)
 	}
@@ -97,6 +101,12 @@ func TestMistakesAreNamedWithFileAndLine(t *testing.T) {
 		"expired": {"[[expect]]\ncheck = \"IMDS-10\"\nreason = \"x\"\nuntil = 2026-11-27",
 			[]string{"xfail.toml:1: it was expected until 2026-11-27; see whether IMDS-10 is met now, and give it another date if not"}},
 		"no date": {"[[expect]]\ncheck = \"IMDS-10\"\nreason = \"x\"\nuntil = \"soon\"", []string{"xfail.toml:4: "}},
+		"a date with a time": {"[[expect]]\ncheck = \"IMDS-10\"\nreason = \"x\"\nuntil = 2027-11-30T00:00:00Z",
+			[]string{"xfail.toml:4: until is of another kind; expected a date, such as until = 2027-11-30"}},
+		"no text": {"[[expect]]\ncheck = 10", []string{`xfail.toml:2: check is of another kind; expected text, such as check = "IMDS-10"`}},
+		"one bracket": {"[expect]\ncheck = \"IMDS-10\"\nreason = \"x\"",
+			[]string{"xfail.toml: an expectation is no table [[expect]]; expected two brackets on each side"}},
+		"no table": {"expect = \"IMDS-10\"", []string{"xfail.toml:1: expect is of another kind; expected tables [[expect]]"}},
 		"an unknown outcome": {"[[expect]]\ncheck = \"IMDS-10\"\nreason = \"x\"\noutcome = \"broken\"",
 			[]string{`xfail.toml:1: outcome is "broken"; expected one of fail, warn, info, skip, inconclusive, timeout, error`}},
 		"a condition of another check": {"[[expect]]\ncheck = \"IMDS-10\"\nreason = \"x\"\nassert = \"IMDS-02.trap\"",
