@@ -1,14 +1,17 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -65,6 +68,7 @@ func initDriver(w io.Writer, language, folder string) error {
 			return usage("name another folder", "there is a %s already, which is not written over", filepath.Join(folder, name))
 		}
 	}
+	var written []string
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		mode := fs.FileMode(0o644)
 		if slices.Contains(t.Scripts, name) {
@@ -73,9 +77,13 @@ func initDriver(w io.Writer, language, folder string) error {
 		path := filepath.Join(folder, name)
 		err := os.MkdirAll(filepath.Dir(path), 0o755)
 		if err == nil {
+			written = append(written, path)
 			err = os.WriteFile(path, []byte(files[name]), mode)
 		}
 		if err != nil {
+			for _, path := range written {
+				_ = os.Remove(path) // half a driver is none, and in the way of a whole one
+			}
 			return failed("name another folder", "cannot write %s: %v", path, cause(err))
 		}
 	}
@@ -99,11 +107,26 @@ func nextSteps(t clients.Template, folder string) string {
 // workflow runs the driver in GitHub Actions.
 func workflow(t clients.Template, folder string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "name: conformance\non: [push, pull_request]\njobs:\n  conformance:\n    runs-on: ubuntu-latest\n    defaults: {run: {working-directory: %s}}\n    steps:\n      - uses: actions/checkout@v4\n", filepath.ToSlash(folder))
+	at := inYAML(filepath.ToSlash(folder))
+	fmt.Fprintf(&b, "name: conformance\non: [push, pull_request]\njobs:\n  conformance:\n    runs-on: ubuntu-latest\n    defaults: {run: {working-directory: %s}}\n    steps:\n      - uses: actions/checkout@v4\n", at)
 	for _, step := range t.Install {
-		fmt.Fprintf(&b, "      - run: %s\n", step)
+		fmt.Fprintf(&b, "      - run: %s\n", inYAML(step))
 	}
-	driver := quoted([]string{"bash", "-c", "cd " + quoted([]string{filepath.ToSlash(folder)}) + " && exec " + quoted(t.Command)})
-	fmt.Fprintf(&b, "      - uses: fakeentra/fakeentra/conformance/action@v1\n        with:\n          driver: %s\n", driver)
+	fmt.Fprintf(&b, "      - uses: fakeentra/fakeentra/conformance/action@v1\n        with:\n          working-directory: %s\n          driver: %s\n", at, inYAML(quoted(t.Command)))
 	return b.String()
 }
+
+// inYAML writes text so that it is nothing else in YAML: as in JSON, if anything in it
+// may be special.
+func inYAML(text string) string {
+	if plain().MatchString(text) {
+		return text
+	}
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(text) // text can be encoded
+	return strings.TrimSpace(b.String())
+}
+
+var plain = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z./][A-Za-z0-9 ./_-]*$`) })

@@ -366,12 +366,21 @@ func writeGitHub(stdout io.Writer, driver string, reports []*suite.Report) error
 }
 
 // driverFile is the file that findings are shown beside: the last word of the
-// driver's command that is one.
+// driver's command that is one, as it is called in the repository that GitHub Actions
+// have, or in the working directory.
 func driverFile(command []string) string {
 	for _, word := range slices.Backward(command) {
-		if info, err := os.Stat(word); err == nil && info.Mode().IsRegular() {
-			return filepath.ToSlash(filepath.Clean(word))
+		info, err := os.Stat(word)
+		if err != nil || !info.Mode().IsRegular() {
+			continue
 		}
+		path, err := filepath.Abs(word)
+		if root := os.Getenv("GITHUB_WORKSPACE"); err == nil && root != "" {
+			if inside, err := filepath.Rel(root, path); err == nil && filepath.IsLocal(inside) {
+				word = inside
+			}
+		}
+		return filepath.ToSlash(filepath.Clean(word))
 	}
 	return "driver"
 }
