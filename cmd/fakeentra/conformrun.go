@@ -216,9 +216,10 @@ fails nothing, and xpass where it is, which does.
 
 Exit codes: 0 if all is as it has to be, and 1 if it is not, or a report could
 not be written; 2 if the command line, or the list of what is known, is wrong; 3
-if the driver crashed, or broke the protocol, before any check could begin; 4 if
-no check is selected; 5 if this machine cannot have the wiring; "fakeentra
-doctor" tells how to mend netns.`,
+if the driver crashed, or broke the protocol, before any check could begin, or
+at the first request of three processes in a row; 4 if no check is selected; 5
+if this machine cannot have the wiring; "fakeentra doctor" tells how to mend
+netns.`,
 		DisableFlagsInUseLine: true,
 		Args:                  driverArguments,
 		RunE:                  func(cmd *cobra.Command, args []string) error { return c.run(cmd, args) },
@@ -227,7 +228,7 @@ doctor" tells how to mend netns.`,
 	f.SortFlags = false
 	f.SetInterspersed(false) // what follows the driver is its own
 	c.runFlags(cmd)
-	f.StringVar(&c.xpass, "xpass", xpasses[0], "what becomes of a check that is met, although it was expected not to be: `fail` or warn")
+	f.StringVar(&c.xpass, "xpass", xpasses[0], "`RESULT` of a check that is met, although it was expected not to be: fail or warn")
 	complete(cmd, "xpass", func() []string { return xpasses }, cobra.ShellCompDirectiveNoFileComp)
 	c.reporting.flags(cmd)
 	return cmd

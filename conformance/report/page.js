@@ -318,7 +318,7 @@ function show({ reports, checks, areas, before = [], digest }) {
 
   const cellAt = (name) => document.querySelector(`[data-cell="${CSS.escape(name)}"]`);
   const follow = () => {
-    const [i, id] = decodeURIComponent(location.hash.slice(1)).split("/");
+    const [i, id] = location.hash.slice(1).split("/"); // IDs need no escapes
     if (id) sheet(Number(i), id);
     else if ($("sheet").open) $("sheet").close();
   };
