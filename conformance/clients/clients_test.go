@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fakeentra/fakeentra/conformance/clients"
 	"github.com/fakeentra/fakeentra/conformance/internal/trial"
@@ -148,10 +149,38 @@ func installed(t *testing.T, name, program, needs string) string {
 	if filepath.Base(program) == program {
 		path = toolchain.Program(t, program)
 	}
-	if _, err := os.Stat(needs); err != nil {
+	info, err := os.Stat(needs)
+	if err != nil {
 		toolchain.Without(t, "the packages of the driver for "+name, "conformance/clients/install")
 	}
+	if source := changed(t, needs, info.ModTime()); source != "" {
+		toolchain.Without(t, "a driver for "+name+" that is built of "+source+", which has changed since", "conformance/clients/install")
+	}
 	return trial.Absolute(t, path)
+}
+
+// changed returns a source of a driver that was written after what was built of it,
+// if there is one. Drivers that are not built have none.
+func changed(t *testing.T, program string, built time.Time) string {
+	t.Helper()
+	folder, _, _ := strings.Cut(program, "/")
+	language, _, _ := strings.Cut(folder, "-")
+	var sources []string
+	for _, pattern := range map[string][]string{
+		"java": {folder + "/src/main/java/*", "java/*"}, "dotnet": {folder + "/*.cs*", "dotnet/*"}, "rust": {folder + "/src/*"},
+	}[language] {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sources = append(sources, found...)
+	}
+	for _, source := range sources {
+		if info, err := os.Stat(source); err == nil && info.ModTime().After(built) {
+			return source
+		}
+	}
+	return ""
 }
 
 // What a new driver needs besides its files was installed for the one that it
