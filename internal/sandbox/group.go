@@ -8,9 +8,12 @@ import (
 )
 
 // Group runs a command without a sandbox, to its end, in a process group of its own.
-// Of Command it honours the files, Signals, and MaxMemory where [LimitsMemory] says so: the memory of one process, which is looked at ten times a
-// second. What the command leaves running in its group is killed when it has ended;
-// what has left the group is not found, and on Windows nothing is.
+// Of Command it honours the files, Signals, and MaxMemory where [LimitsMemory] says so:
+// the memory of one process, which is looked at ten times a second. What the command
+// leaves running in its group is killed when it has ended, and on Linux what has left
+// the group, too: it is found by a variable in its environment, unless it was started
+// with another one, or as another user. On Windows nothing is found. What is not found
+// may hold the files of the command open; see [Holders].
 //
 // When ctx is done the group is killed. Errors are [os.PathError], or say that the
 // command cannot be started.
@@ -19,10 +22,10 @@ func Group(ctx context.Context, c Command) (Result, error) {
 		Path: c.Path, Args: c.Args, Env: (&exec.Cmd{Env: c.Env}).Environ(), Stdin: c.Stdin, Stdout: c.Stdout, Stderr: c.Stderr,
 		SysProcAttr: ownGroup(),
 	}
+	g := newGroup(child)
 	if err := child.Start(); err != nil {
 		return Result{}, err
 	}
-	g := group{child}
 	ended := make(chan struct{})
 	go func() {
 		g.wait()
@@ -55,7 +58,10 @@ func Group(ctx context.Context, c Command) (Result, error) {
 }
 
 // A group is the process group of a command.
-type group struct{ *exec.Cmd }
+type group struct {
+	*exec.Cmd
+	mark string // variable of all that the command starts; empty where nobody could see it
+}
 
 // memoryInterval is how often the memory of a command is looked at.
 const memoryInterval = 100 * time.Millisecond

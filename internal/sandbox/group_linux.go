@@ -2,7 +2,10 @@ package sandbox
 
 import (
 	"bytes"
+	"fmt"
 	"os"
+	"os/exec"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -15,45 +18,90 @@ const LimitsMemory = true
 // number is not given to another process or group.
 func (g group) wait() { waitable(g.Process.Pid) }
 
-// sweep kills what is left of the group, and returns the names of its programs. Those
-// that they start meanwhile are found in the next round.
+// groupVariable is in the environment of all that a command of a group starts. It is
+// not [familyVariable]: a group may be part of a family, whose guard has to find it.
+const groupVariable = "FAKEENTRA_GROUP"
+
+// newGroup returns the group of a command that is not started yet.
+func newGroup(c *exec.Cmd) group {
+	g := group{c, groupVariable + "=" + newFamily()}
+	c.Env = append(c.Env, g.mark)
+	return g
+}
+
+// sweep kills what is left of the command, and returns the names of its programs.
 func (g group) sweep() []string {
-	var names []string
-	for round := 0; round < maxRounds; round++ {
-		left := g.left()
-		if len(left) == 0 {
-			break
-		}
-		if round == 0 {
-			names = left
-		}
-		_ = unix.Kill(-g.Process.Pid, unix.SIGKILL)
-	}
+	names := killAll(g.has)
+	_ = unix.Kill(-g.Process.Pid, unix.SIGKILL) // at once, however fast they are born
+	sweep(g.has)
 	return names
 }
 
-// left returns the names of the programs of the group that run, but for the command
-// (proc_pid_stat(5)).
-func (g group) left() []string {
-	const state, number = 0, 2 // of the fields behind the name, which is in parentheses
-	var names []string
-	entries, err := os.ReadDir("/proc")
+// has reports whether a process is in the group, or started by what was, and runs. The
+// command itself does not.
+func (g group) has(pid int) bool {
+	if pid == g.Process.Pid {
+		return false
+	}
+	s, ok := stateOf(pid)
+	return ok && !s.ended && (s.group == g.Process.Pid || carries(pid, g.mark))
+}
+
+// A processState is what proc_pid_stat(5) says of a process.
+type processState struct {
+	ended         bool // and its parent has not noticed
+	parent, group int
+}
+
+func stateOf(pid int) (s processState, ok bool) {
+	const state, parent, group = 0, 1, 2 // of the fields behind the name, which is in parentheses
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
+	if err != nil || len(fields) <= group {
+		return s, false // it has ended
+	}
+	s.ended = string(fields[state]) == "Z"
+	s.parent, _ = strconv.Atoi(string(fields[parent])) // which the kernel wrote
+	s.group, _ = strconv.Atoi(string(fields[group]))
+	return s, true
+}
+
+// KnowsHolders says whether [Holders] can list any here.
+const KnowsHolders = true
+
+// Holders lists the programs that hold an end of a pipe open, by name and number, but
+// for this process and its children: they hold what it does until they are another
+// program. It lists none that this user may not look into.
+func Holders(pipe *os.File) []string {
+	var of unix.Stat_t
+	conn, err := pipe.SyscallConn()
+	if err == nil {
+		err = conn.Control(func(fd uintptr) { _ = unix.Fstat(int(fd), &of) }) // it is open
+	}
 	if err != nil {
-		return nil
+		return nil // it was closed
 	}
-	for _, e := range entries {
-		if pid, err := strconv.Atoi(e.Name()); err != nil || pid == g.Process.Pid {
-			continue
-		}
-		text, err := os.ReadFile("/proc/" + e.Name() + "/stat")
-		begin, end := bytes.IndexByte(text, '('), bytes.LastIndexByte(text, ')')
-		if err != nil || begin < 0 || end < begin {
-			continue // it has ended
-		}
-		fields := bytes.Fields(text[end+1:])
-		if len(fields) > number && string(fields[number]) == strconv.Itoa(g.Process.Pid) && string(fields[state]) != "Z" {
-			names = append(names, string(text[begin+1:end]))
+	link := fmt.Sprintf("pipe:[%d]", of.Ino)
+	var all []string
+	for _, pid := range processes() {
+		if pid != os.Getpid() && holds(pid, link) {
+			if s, ok := stateOf(pid); ok && s.parent != os.Getpid() {
+				all = append(all, fmt.Sprintf("%s (process %d)", nameOf(pid), pid))
+			}
 		}
 	}
-	return names
+	return all
+}
+
+// holds reports whether a process has a file open, as the links of /proc have it.
+func holds(pid int, link string) bool {
+	folder := fmt.Sprintf("/proc/%d/fd/", pid)
+	files, err := os.ReadDir(folder)
+	if err != nil {
+		return false // it has ended, or is another user's
+	}
+	return slices.ContainsFunc(files, func(f os.DirEntry) bool {
+		to, err := os.Readlink(folder + f.Name())
+		return err == nil && to == link
+	})
 }

@@ -14,4 +14,7 @@ func (g group) signal(s os.Signal) {
 	if number, ok := s.(syscall.Signal); ok {
 		_ = syscall.Kill(-g.Process.Pid, number)
 	}
+	if s == os.Kill {
+		_ = g.Process.Kill() // the command may have left its group
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -30,7 +31,11 @@ type guarded struct {
 }
 
 // newFamily names the processes of a command.
-func newFamily() string { return fmt.Sprintf("%d.%d", os.Getpid(), time.Now().UnixNano()) }
+func newFamily() string {
+	return fmt.Sprintf("%d.%d.%d", os.Getpid(), time.Now().UnixNano(), families.Add(1))
+}
+
+var families atomic.Int64 // that there were
 
 // ofFamily returns what a command is told for its family to be found.
 func (c Command) ofFamily(family string) []string {
@@ -127,6 +132,12 @@ func (g guarded) has(pid int) bool {
 		network, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", pid))
 		return err == nil && network == g.network
 	}
+	return carries(pid, familyVariable+"="+g.family)
+}
+
+// carries reports whether a process was started with a variable, in the form of
+// [os.Environ]. What cannot be looked into was not.
+func carries(pid int, variable string) bool {
 	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-	return err == nil && bytes.Contains(append([]byte{0}, env...), []byte("\x00"+familyVariable+"="+g.family+"\x00"))
+	return err == nil && bytes.Contains(append([]byte{0}, env...), []byte("\x00"+variable+"\x00"))
 }

@@ -18,7 +18,7 @@ func (n *netns) guide(c Command) Result {
 		if err != nil { // it had ended already
 			return nil
 		}
-		return sweep(network)
+		return sweep(isIn(network))
 	})
 }
 
@@ -76,12 +76,20 @@ func memoryOf(pid int) int64 {
 
 func namespaceOf(pid int) string { return fmt.Sprintf("/proc/%d/ns/net", pid) }
 
-// sweep kills all processes in a network and returns their names. Those that they
-// start meanwhile are found in the next round.
-func sweep(network string) []string {
+// isIn picks the processes in a network.
+func isIn(network string) func(pid int) bool {
+	return func(pid int) bool {
+		in, err := os.Readlink(namespaceOf(pid))
+		return err == nil && in == network
+	}
+}
+
+// sweep kills all processes that a function picks and returns their names. Those that
+// they start meanwhile are found in the next round.
+func sweep(wanted func(pid int) bool) []string {
 	var names []string
 	for round := 0; round < maxRounds; round++ {
-		killed := killAll(network)
+		killed := killAll(wanted)
 		if len(killed) == 0 {
 			break
 		}
@@ -96,14 +104,14 @@ func sweep(network string) []string {
 // are killed.
 const maxRounds = 100
 
-func killAll(network string) []string {
+func killAll(wanted func(pid int) bool) []string {
 	var names []string
 	for _, pid := range processes() {
-		if in, err := os.Readlink(namespaceOf(pid)); err != nil || in != network {
+		if !wanted(pid) {
 			continue
 		}
 		name := nameOf(pid)
-		if killOne(pid, network) {
+		if killOne(pid, wanted) {
 			names = append(names, name)
 		}
 	}
@@ -116,14 +124,14 @@ func nameOf(pid int) string {
 	return string(bytes.TrimSpace(name))
 }
 
-// killOne kills a process, if it is still in a network, and waits for its end.
-func killOne(pid int, network string) bool {
+// killOne kills a process, if it is still wanted, and waits for its end.
+func killOne(pid int, wanted func(pid int) bool) bool {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
 		return false // it has ended
 	}
 	defer func() { _ = unix.Close(fd) }()
-	if in, err := os.Readlink(namespaceOf(pid)); err != nil || in != network { // it is another one by now
+	if !wanted(pid) { // it is another one by now
 		return false
 	}
 	if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil {

@@ -21,8 +21,8 @@ import (
 	"github.com/fakeentra/fakeentra/internal/pki"
 )
 
-// TestMain makes this test binary three programs: the tests, one that makes
-// sandboxes, to be run as other users and killed, and one to run inside.
+// TestMain makes this test binary several programs: the tests, one that makes
+// sandboxes, to be run as other users and killed, and others to run inside.
 func TestMain(m *testing.M) {
 	Child()
 	if len(os.Args) > 1 {
@@ -31,6 +31,8 @@ func TestMain(m *testing.M) {
 			os.Exit(outside(os.Args[2:]))
 		case "inside":
 			os.Exit(inside(os.Args[2:]))
+		case "deserter":
+			desert()
 		case "contained":
 			panic(contained(os.Args[2:]))
 		case "without6":
