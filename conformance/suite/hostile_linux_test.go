@@ -6,6 +6,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -13,12 +15,17 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/fakeentra/fakeentra/conformance/driver"
 	"github.com/fakeentra/fakeentra/conformance/reference"
 )
 
 // victim is the check in which a hostile driver misbehaves. In others it is right.
 const victim = "IMDS-01"
+
+// asOne is how drivers end that wait for each other, at an address that comes next.
+const asOne = "as one"
 
 // A host is a driver that misbehaves.
 type host struct {
@@ -29,7 +36,11 @@ type host struct {
 
 // serveHostile answers requests until it does what its mode says.
 func serveHostile(mode string) {
-	h := &host{mode: mode, dispatcher: driver.NewDispatcher(withoutReset{reference.New(nil)})}
+	d := reference.New(nil)
+	if mode != asOne {
+		d = withoutReset{d}
+	}
+	h := &host{mode: mode, dispatcher: driver.NewDispatcher(d)}
 	lines := bufio.NewScanner(os.Stdin)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
@@ -81,13 +92,18 @@ func (h *host) before(r driver.Request) {
 	case "deaf at stop":
 		signal.Ignore(syscall.SIGTERM)
 		idle()
+	case asOne + " at stop":
+		signal.Ignore(syscall.SIGTERM)
+		conn, err := net.Dial("tcp", os.Args[3])
+		if err != nil {
+			panic(err)
+		}
+		_, _ = io.Copy(io.Discard, conn) // until it is closed
 	case "no end of line at token":
 		_, _ = os.Stdout.Write(bytes.Repeat([]byte("x"), 2<<20))
 		idle()
 	case "no end of lines at token":
-		for {
-			fmt.Println("working on it")
-		}
+		flood(os.Stdout)
 	case "noise at token":
 		_, _ = os.Stderr.Write(bytes.Repeat([]byte("so much to tell\n"), 1<<20))
 	case "rubbish at token":
@@ -101,11 +117,25 @@ func (h *host) before(r driver.Request) {
 		}
 		fmt.Fprintln(os.Stderr, len(all))
 	case "child at token":
-		cmd := exec.Command("/proc/self/exe", asChild)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-		if err := cmd.Start(); err != nil {
-			panic(err)
-		}
+		leave(asChild, os.Environ())
+	case "child of a crash at token":
+		leave(asChild, os.Environ())
+		os.Exit(3)
+	case "child in disguise at token":
+		leave(asHolder, nil)
+	case "child of the deaf at token":
+		leave(asHolder, nil)
+		signal.Ignore(syscall.SIGTERM)
+	}
+}
+
+// leave leaves a program running, in a session of its own, with what this one writes to.
+func leave(as string, env []string) {
+	cmd := exec.Command("/proc/self/exe", as)
+	cmd.Env, cmd.Stdout, cmd.Stderr = append([]string{}, env...), os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		panic(err)
 	}
 }
 
@@ -120,6 +150,8 @@ func (h *host) change(r driver.Request, a *driver.Answer) {
 		a.OK = json.RawMessage(`{"results":[]}`)
 	case "another session at token":
 		*a = h.dispatcher.Do(context.Background(), driver.Request{ID: r.ID, Op: r.Op, Session: "another"})
+	case "child of the deaf at token":
+		idle()
 	case "a wrong member at token":
 		a.OK = json.RawMessage(`{"results":[{"token":"t","expiresOn":1}]}`)
 	}
@@ -129,6 +161,9 @@ func (h *host) change(r driver.Request, a *driver.Answer) {
 func (h *host) after(r driver.Request, a driver.Answer) {
 	switch h.mode + " at " + string(r.Op) {
 	case "twice at token":
+		write(a)
+	case "child of a babbler at token":
+		leave(asChild, os.Environ())
 		write(a)
 	case "unasked at open":
 		a.ID = json.RawMessage(`"unasked"`)
@@ -143,6 +178,16 @@ func idle() { time.Sleep(time.Hour) }
 func stay() {
 	signal.Ignore(syscall.SIGTERM, syscall.SIGHUP)
 	idle()
+}
+
+// hold ends when nobody reads what it could write any more (poll(2)).
+func hold() {
+	signal.Ignore(syscall.SIGTERM, syscall.SIGHUP)
+	for {
+		if n, err := unix.Poll([]unix.PollFd{{Fd: 2}}, -1); n > 0 || err != unix.EINTR {
+			os.Exit(0)
+		}
+	}
 }
 
 // answerOnce answers one request, as scripts do.
@@ -162,6 +207,9 @@ func answerOnce(mode string) {
 	}
 	dispatcher.Do(context.Background(), driver.Request{Op: driver.OpOpen, Session: r.Session, Config: r.Config})
 	a := dispatcher.Do(context.Background(), r)
+	if !strings.HasPrefix(r.Session, victim+"/") {
+		mode = ""
+	}
 	switch mode {
 	case "words":
 		fmt.Fprintln(os.Stderr, "curl: (22) 401")
@@ -179,7 +227,33 @@ func answerOnce(mode string) {
 		a.ID = json.RawMessage(`"another"`)
 	case "hang":
 		idle()
+	case "deaf":
+		signal.Ignore(syscall.SIGTERM)
+		idle()
+	case "flood":
+		flood(os.Stdout)
+	case "deaf flood":
+		signal.Ignore(syscall.SIGTERM)
+		flood(os.Stdout)
+	case "flood of words":
+		flood(os.Stderr)
+	case "noise":
+		_, _ = os.Stderr.Write(bytes.Repeat([]byte("so much to tell\n"), 1<<20))
+	case "child":
+		leave(asChild, os.Environ())
+	case "child of a crash":
+		leave(asChild, os.Environ())
+		os.Exit(9)
+	case "child in disguise":
+		leave(asHolder, nil)
 	}
 	write(a)
 	os.Exit(0)
+}
+
+// flood writes without end.
+func flood(to *os.File) {
+	for {
+		_, _ = fmt.Fprintln(to, "working on it")
+	}
 }

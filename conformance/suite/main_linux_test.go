@@ -3,7 +3,9 @@ package suite_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -20,6 +22,7 @@ const (
 	asHostile   = "hostile"   // one that misbehaves as the next argument says
 	asScript    = "script"    // one that is called anew for each request, likewise
 	asChild     = "child"     // no driver: what one leaves running
+	asHolder    = "holder"    // likewise, until nobody reads what it could write
 )
 
 // TestMain makes this test binary the drivers that the tests need.
@@ -38,11 +41,31 @@ func TestMain(m *testing.M) {
 		answerOnce(next)
 	case asChild:
 		stay()
+	case asHolder:
+		hold()
 	}
 	if err := os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE")); err != nil { // every driver would sleep for a second
 		panic(err)
 	}
-	os.Exit(m.Run())
+	os.Exit(tidily(m.Run))
+}
+
+// tidily has tests fail that leave folders of drivers behind.
+func tidily(tests func() int) int {
+	folder, err := os.MkdirTemp("", "")
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = os.RemoveAll(folder) }()
+	if err := os.Setenv("TMPDIR", folder); err != nil {
+		panic(err)
+	}
+	code := tests()
+	if left, err := filepath.Glob(filepath.Join(folder, "fakeentra-*")); err != nil || len(left) > 0 {
+		fmt.Fprintf(os.Stderr, "FAIL: folders of drivers are left: %q %v\n", left, err)
+		return 1
+	}
+	return code
 }
 
 // program returns this test binary as a driver.
@@ -60,6 +83,12 @@ func run(t *testing.T, c suite.Command, o suite.Options) (*suite.Report, error) 
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	return runUntil(t, ctx, c, o)
+}
+
+// runUntil is run that ends with ctx.
+func runUntil(t *testing.T, ctx context.Context, c suite.Command, o suite.Options) (*suite.Report, error) {
+	t.Helper()
 	report, err := suite.Run(ctx, suite.Process(c), o)
 	if c.Wiring != suite.Docker && errors.Is(err, sandbox.ErrUnavailable) {
 		toolchain.Without(t, "namespaces", "fakeentra doctor says what forbids them ("+err.Error()+")")

@@ -30,10 +30,11 @@ func schedule(t *testing.T, o suite.Options) *suite.Report {
 	return report
 }
 
-func TestCasesOfOneCheckRunAtTheSameTime(t *testing.T) {
+// together returns a case that n of must run at the same time.
+func together(n int) func(*suite.Session) {
 	var meeting sync.WaitGroup
-	meeting.Add(2)
-	meet := func(s *suite.Session) {
+	meeting.Add(n)
+	return func(s *suite.Session) {
 		meeting.Done()
 		met := make(chan struct{})
 		go func() {
@@ -47,6 +48,10 @@ func TestCasesOfOneCheckRunAtTheSameTime(t *testing.T) {
 			s.Want("met", false, "the other case", "nobody")
 		}
 	}
+}
+
+func TestCasesOfOneCheckRunAtTheSameTime(t *testing.T) {
+	meet := together(2)
 	report := schedule(t, suite.Options{Jobs: 2, Checks: []*suite.Check{invented("ONE-01", meet, meet)}})
 	if got := report.Results[0]; got.Verdict != suite.Pass || len(got.Cases) != 2 || got.Cases[0].Name != "a" {
 		t.Errorf("%s: %s %+v", got.Verdict, got.Why, got.Cases)

@@ -98,9 +98,15 @@ func hasIPv6() bool {
 // Close implements [Target].
 func (p *Process) Close() error {
 	p.group.Wait()
-	var errs []error
+	var ends []chan error
 	for s, ok := p.idle.Take(); ok; s, ok = p.idle.Take() {
-		errs = append(errs, s.end())
+		end := make(chan error, 1)
+		go func() { end <- s.end() }() // together: each may take its time
+		ends = append(ends, end)
+	}
+	var errs []error
+	for _, end := range ends {
+		errs = append(errs, <-end)
 	}
 	if w, ok := p.wired().(preparer); ok {
 		errs = append(errs, w.close())

@@ -1,12 +1,13 @@
 package stage
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -23,13 +24,13 @@ const (
 
 // finish waits for the end of the driver, which was asked to end or is to be told
 // so at once. What it writes meanwhile is taken.
-func (r *process) finish(asked bool, lines <-chan []byte, take func([]byte)) error {
+func (r *process) finish(asked bool, lines <-chan []byte, take func([]byte)) {
 	patience := time.NewTimer(0)
 	if asked {
 		patience.Reset(askedLimit)
 	}
 	defer patience.Stop()
-	told, killed := false, false
+	over, told := r.over, false
 	for {
 		select {
 		case line, more := <-lines:
@@ -40,28 +41,51 @@ func (r *process) finish(asked bool, lines <-chan []byte, take func([]byte)) err
 			take(line)
 		case <-patience.C:
 			if told {
-				killed = true
+				r.killed = true
 				r.kill()
 				continue
 			}
 			told = true
 			r.signals <- syscall.SIGTERM
 			patience.Reset(toldLimit)
+		case <-over: // what follows is no fault of its
+			over = nil
+			patience.Stop()
 		case <-r.ended:
-			return r.misbehaved(killed)
+			return
 		}
 	}
 }
 
-// misbehaved says what was wrong with the end of a driver.
-func (r *process) misbehaved(killed bool) error {
-	switch {
-	case killed:
-		return errors.New("the driver went on after stop, the end of its input and SIGTERM, and had to be killed")
-	case len(r.result.Left) > 0:
-		return fmt.Errorf("the driver ended, but left programs running, which had to be killed: %s", strings.Join(r.result.Left, ", "))
+// misbehaved says what was wrong with the end of a driver, which was due after
+// something. All of its output was read.
+func (r *process) misbehaved(after string) error {
+	var err error
+	if r.killed {
+		err = fmt.Errorf("the driver went on after %s and SIGTERM, and had to be killed", after)
 	}
-	return nil
+	return also(err, r.behind())
+}
+
+// behind says what a driver left running.
+func (r *process) behind() error {
+	var err error
+	if len(r.result.Left) > 0 {
+		err = fmt.Errorf("the driver ended, but left programs running, which had to be killed: %s", strings.Join(r.result.Left, ", "))
+	}
+	holders := slices.Concat(r.out.holders, r.errs.holders)
+	if slices.Sort(holders); len(holders) > 0 {
+		err = also(err, fmt.Errorf("the driver ended, but left programs running, which still do, and hold its output: %s; have it end what it starts", strings.Join(slices.Compact(holders), ", ")))
+	}
+	return err
+}
+
+// also joins what is wrong in two ways, in one line. Either may be nil.
+func also(err, more error) error {
+	if err == nil || more == nil {
+		return cmp.Or(err, more)
+	}
+	return fmt.Errorf("%w; %w", err, more)
 }
 
 // crash says how a driver ended too early.
@@ -106,7 +130,7 @@ func connects(hosts []string) []string {
 
 // tidy notes what the driver left behind and removes it. It has ended.
 func (r *process) tidy() error {
-	closeAll([]*os.File{r.in, r.out})
+	closeAll([]*os.File{r.in, r.out.file})
 	r.left = map[string]Leftover{}
 	for folder, seenAs := range map[string]string{"home": "~", "tmp": "$TMPDIR"} {
 		base := filepath.Join(r.folder, folder)

@@ -67,6 +67,7 @@ func (s *shots) Do(ctx context.Context, r driver.Request) (driver.Answer, error)
 	}
 	a, p, err := s.owner.shoot(ctx, s.lab, s.place, r)
 	if p != nil {
+		err = also(err, p.misbehaved("the end of its input"))
 		_, _ = s.log.Write([]byte(p.log.String()))
 		s.leaks = append(s.leaks, leaks(p.result)...)
 		maps.Copy(s.left, p.left)
@@ -103,7 +104,7 @@ func (s *shots) Seen() []Program { return s.seen }
 func (s *shots) Leave() error { return nil }
 
 func (p *Process) helloOnce(ctx context.Context, r driver.Request) (driver.Hello, error) {
-	a, _, err := p.shoot(ctx, nil, Place{}, r)
+	a, _, err := p.shoot(ctx, nil, Place{}, r) // what it leaves behind is seen again
 	if err != nil {
 		return driver.Hello{}, err
 	}
@@ -113,7 +114,8 @@ func (p *Process) helloOnce(ctx context.Context, r driver.Request) (driver.Hello
 // onceBegins is how long a driver that answers one request begins, at most.
 const onceBegins = 2 * time.Second
 
-// shoot calls the driver for one request. The process has ended.
+// shoot calls the driver for one request. The process has ended; how it did is no part
+// of the error.
 func (p *Process) shoot(ctx context.Context, l *lab.Lab, place Place, request driver.Request) (driver.Answer, *process, error) {
 	b := p.gate.enter()
 	defer b.end()
@@ -140,16 +142,17 @@ func (p *Process) shoot(ctx context.Context, l *lab.Lab, place Place, request dr
 		b, _ := io.ReadAll(io.LimitReader(r.out, maxLine+1))
 		written <- b
 	}()
-	var ill error
 	var answer []byte
+	asked, read := true, false
 	select {
-	case <-r.ended:
-		ill = r.misbehaved(false)
-		answer = <-written
-	case answer = <-written: // the end of what can be read comes with the end of the driver, unless it is too much
-		_ = r.finish(len(answer) <= maxLine, nil, nil)
+	case <-r.over:
+	case answer = <-written: // it is too much, or the driver has just ended
+		asked, read = len(answer) <= maxLine, true
 	case <-ctx.Done():
-		_ = r.finish(false, nil, nil)
+		asked = false
+	}
+	r.finish(asked, nil, nil)
+	if !read {
 		answer = <-written
 	}
 	a, wrong := r.answered(request, answer)
@@ -157,13 +160,10 @@ func (p *Process) shoot(ctx context.Context, l *lab.Lab, place Place, request dr
 		wrong = p.inspect(request.Op, 1, answer)
 	}
 	err = errors.Join(err, r.tidy())
-	switch {
-	case ctx.Err() != nil:
-		return a, r, ctx.Err()
-	case wrong != nil:
-		return a, r, wrong
-	case ill != nil:
-		return a, r, ill
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	} else if wrong != nil {
+		err = wrong
 	}
 	return a, r, err
 }

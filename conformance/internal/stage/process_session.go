@@ -200,7 +200,7 @@ func (s *session) silence(op driver.Op) error {
 		return fmt.Errorf("the driver wrote a line of more than %d bytes to standard output; every answer is one line", maxLine)
 	}
 	<-s.ended
-	return s.crash("before it answered " + string(op))
+	return also(s.crash("before it answered "+string(op)), s.behind())
 }
 
 // end ends the driver and removes its files.
@@ -219,20 +219,19 @@ func (s *session) end() error {
 	if !s.broken {
 		s.last = json.RawMessage(`"stop"`)
 		text, _ := json.Marshal(driver.Request{ID: s.last, Op: driver.OpStop}) // it is a literal
-		_, _ = s.in.Write(append(text, '\n'))                                  // it may have ended
+		ctx, cancel := context.WithTimeout(context.Background(), askedLimit)
+		_ = s.write(ctx, append(text, '\n')) // it may have ended
+		cancel()
 	}
 	_ = s.in.Close()
-	ill := s.finish(!s.broken, s.lines, take)
+	s.finish(!s.broken, s.lines, take)
 	for line := range s.lines {
 		take(line)
 	}
 	if s.broken { // what is wrong was said
 		return s.tidy()
 	}
-	if wrong != nil {
-		ill = wrong
-	}
-	return errors.Join(ill, s.tidy())
+	return errors.Join(also(wrong, s.misbehaved("stop, the end of its input")), s.tidy())
 }
 
 // A visit is a session during one case.

@@ -27,15 +27,18 @@ type process struct {
 	folder  string // for all below
 	mounts  []mount
 	in      *os.File
-	out     *os.File
-	log     output // what is no answer
+	out     *outlet
+	errs    *outlet // standard error
+	log     output  // what is no answer
 	signals chan os.Signal
 	kill    context.CancelFunc
 
-	ended  chan struct{}
+	over   chan struct{} // closed when the driver has ended
+	ended  chan struct{} // closed after over, when all that it wrote to standard error is in log
 	result sandbox.Result
 	err    error // why it was not started
 	group  sync.WaitGroup
+	killed bool // by finish
 
 	left     map[string]Leftover
 	programs programs
@@ -55,7 +58,7 @@ func (p *Process) start(ctx context.Context, l *lab.Lab, place Place, args []str
 	if err != nil {
 		return nil, err
 	}
-	r := &process{name: p.name(), front: front, signals: make(chan os.Signal, 1), ended: make(chan struct{})}
+	r := &process{name: p.name(), front: front, signals: make(chan os.Signal, 1), over: make(chan struct{}), ended: make(chan struct{})}
 	if r.folder, err = os.MkdirTemp(p.Temp, "fakeentra-"); err != nil {
 		return nil, fmt.Errorf("%w: there is no place for its files: %w; set TMPDIR to a folder that can be written", errNotStarted, err)
 	}
@@ -151,18 +154,21 @@ func (r *process) launch(w sandbox.World, c sandbox.Command) error {
 		}
 	}
 	c.Stdin, c.Stdout, c.Stderr = theirs[0], theirs[1], theirs[2]
-	r.in, r.out = ours[0], ours[1]
+	r.in, r.out, r.errs = ours[0], newOutlet(ours[1], r.over), newOutlet(ours[2], r.over)
 	ctx, cancel := context.WithCancel(context.Background())
 	r.kill = cancel
 	r.group.Go(func() {
-		defer func() { _ = ours[2].Close() }()
-		_, _ = io.Copy(&r.log, ours[2]) // it ends with the driver
+		defer func() { _ = r.errs.file.Close() }()
+		_, _ = io.Copy(&r.log, r.errs) // it ends soon after the driver
 	})
 	go func() {
 		defer close(r.ended)
 		defer cancel()
 		r.result, r.err = r.way.Run(ctx, w, c)
 		closeAll(theirs[:]) // whoever reads comes to the end
+		close(r.over)
+		r.out.expire()
+		r.errs.expire()
 		r.group.Wait()
 	}()
 	return nil
