@@ -68,12 +68,12 @@ func identityTokenBugs() []*Bug {
 			},
 		},
 		{
-			Check: "MIT-02", What: "takes five seconds off expires_on when it is text, and says so",
+			Check: "MIT-02", What: "takes eleven minutes off an hour or more when expires_on is text, and says so",
 			Break: func(k *knobs) {
 				k.misread(func(members map[string]any) {
 					text, _ := members["expires_on"].(string)
-					if seconds, err := strconv.ParseInt(text, 10, 64); err == nil {
-						members["expires_on"] = strconv.FormatInt(seconds-5, 10)
+					if seconds, err := strconv.ParseInt(text, 10, 64); err == nil && seconds > time.Now().Add(time.Hour).Unix() {
+						members["expires_on"] = strconv.FormatInt(seconds-11*60, 10)
 					}
 				})
 			},

@@ -166,20 +166,23 @@ func (s *Session) overdue(r driver.TokenRequest, attempts func() int) (Got, rene
 	const often = 20
 	s.Pause(3 * time.Second)
 	var got Got
+	var n renewals
 	for i := range often + 1 {
 		if i == often {
 			s.Pause(throttle)
 		}
-		n := renewals{before: attempts()}
+		n.before = attempts()
 		got = s.Ask(r)
 		n.during = attempts() - n.before
-		s.await(time.Second, func() bool { return attempts() > 0 }) // some renew in the background
+		if i >= often-1 {
+			s.Pause(time.Second) // some renew in the background
+		}
 		if attempts() > 0 {
-			s.Pause(time.Second) // until it is over
-			return got, n
+			break
 		}
 	}
-	return got, renewals{}
+	s.Pause(time.Second) // until it is over
+	return got, n
 }
 
 // renewals are how many attempts to renew a token there were before a call, and while

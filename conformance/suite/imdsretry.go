@@ -71,7 +71,7 @@ func imdsRetryChecks() []*Check {
 			ID: "IMDR-05", Level: Should, Tags: []string{"retry"}, Title: "an absurd Retry-After does no harm",
 			Requirement: "A Retry-After of a day does not hold up a caller beyond its deadline, and one that makes no sense does not make the client ask without a pause.",
 			Sources:     []string{"RFC 9110 section 10.2.3"},
-			Provokes:    "IMDS answers every request with 429 and a Retry-After of a day, of a negative number, or of a word; the caller's deadline is six seconds.",
+			Provokes:    "IMDS answers every request with 429 and a Retry-After of a day, of a negative number, or of a word; the caller's deadline is three seconds.",
 			Passes:      "the caller has the control back within two seconds of its deadline, in one of three calls on a busy machine, after at most eight requests",
 			Cost:        Timed, Needs: []driver.Capability{driver.IMDS, driver.Timeout},
 			Known: []string{"@azure/identity 4.13.1: not met for a day (observed)"},
@@ -183,7 +183,7 @@ func absurd(retryAfter string) Case {
 	return Case{Name: retryAfter, Run: func(s *Session) {
 		r := s.identityFault(0, lab.Always(imdsError(http.StatusTooManyRequests).With("Retry-After", retryAfter)))
 		var before []int // each call
-		s.inTime(6*time.Second, func(ms int) driver.TokenRequest {
+		s.inTime(3*time.Second, func(ms int) driver.TokenRequest {
 			before = append(before, len(s.requestsForIdentity()))
 			return driver.TokenRequest{Timeout: ms}
 		})
