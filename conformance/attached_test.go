@@ -170,7 +170,9 @@ func TestADriverAnswersOneRequestOfHTTPAtATime(t *testing.T) {
 	h := driver.Handler(reference.New(nil))
 	for body, want := range map[string]int{`{"id":1,"op":"hello"}`: 200, `{`: 400, `"` + strings.Repeat("x", 1<<20) + `"`: 413} {
 		w := httptest.NewRecorder()
-		h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/fcd", strings.NewReader(body)))
+		r := httptest.NewRequest(http.MethodPost, "/fcd", strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
+		h.ServeHTTP(w, r)
 		if w.Code != want {
 			t.Errorf("%.20s: status %d, want %d", body, w.Code, want)
 		}

@@ -24,7 +24,7 @@ func assertionLifeChecks() []*Check {
 			Passes:   "no request for the second token has an assertion that had expired when it was asked for",
 			Cost:     Timed,
 			Needs:    []driver.Capability{driver.IMDS},
-			Alone:    true, // for those that renew tokens by themselves
+			Lingers:  true,
 			Known: []string{
 				"MSAL for Java before 1.23.1: not met (https://github.com/AzureAD/microsoft-authentication-library-for-java/issues/879)",
 				"MSAL Go before 0.5.1, with certificates: not met (https://github.com/AzureAD/microsoft-authentication-library-for-go/issues/312)",

@@ -30,7 +30,7 @@ func cacheExpiryChecks() []*Check {
 			Provokes:    "Two calls, and a third one after half a minute where they lead to nothing; the application's tokens live for two minutes.",
 			Passes:      "there is a second exchange",
 			Needs:       []driver.Capability{driver.IMDS},
-			Alone:       true,
+			Lingers:     true,
 			Cases: []Case{{Fixture: short(2 * time.Minute), Run: func(s *Session) {
 				all := []Got{s.Token(), s.Token()}
 				if s.issued(lab.Token) < 2 {
@@ -50,7 +50,7 @@ func cacheExpiryChecks() []*Check {
 			Passes:      "the token of the second call, or of each request to the resource, has not expired",
 			Cost:        Timed,
 			Needs:       []driver.Capability{driver.IMDS},
-			Alone:       true,
+			Lingers:     true,
 			Cases: []Case{
 				{Name: "returned", Fixture: short(5 * time.Second), Run: func(s *Session) {
 					s.Token()
@@ -80,7 +80,7 @@ func cacheExpiryChecks() []*Check {
 			Provokes:    "Calls for ten resources; the managed identity's tokens live for a day.",
 			Passes:      "IMDS hands out one token",
 			Needs:       []driver.Capability{driver.IMDS},
-			Alone:       true,
+			Lingers:     true,
 			Cases: []Case{{
 				Fixture: func(f *lab.Fixture) { f.ManagedIdentityLife = 24 * time.Hour },
 				Run: func(s *Session) {
@@ -99,7 +99,7 @@ func cacheExpiryChecks() []*Check {
 			Passes:      "a token that is returned after its expires_in was asked for anew in vain, and is within its ext_expires_in",
 			Cost:        Timed,
 			Needs:       []driver.Capability{driver.IMDS},
-			Alone:       true,
+			Lingers:     true,
 			Cases: []Case{
 				{Name: "no outage", Run: func(s *Session) {
 					r := s.Fault(lab.Token, 1, lab.Members(lifetime(2, 3600)))
@@ -122,7 +122,7 @@ func cacheExpiryChecks() []*Check {
 			Provokes:    "Calls for three resources; the managed identity's tokens live for 20 s.",
 			Passes:      "IMDS hands out no more tokens than the token endpoint",
 			Needs:       []driver.Capability{driver.IMDS},
-			Alone:       true,
+			Lingers:     true,
 			Known:       []string{"@azure/identity 4.13.1 and 4.14.1: not met, two for each exchange (observed)", "azure-identity 1.18.2 for Java: not met (observed)"},
 			Cases: []Case{{
 				Fixture: func(f *lab.Fixture) { f.ManagedIdentityLife = 20 * time.Second },
@@ -242,7 +242,7 @@ func cacheRefreshChecks() []*Check {
 			Passes:      "there is another exchange, and the calls get a token",
 			Cost:        Timed,
 			Needs:       []driver.Capability{driver.IMDS},
-			Alone:       true,
+			Lingers:     true,
 			Known: []string{
 				"MSAL4J 1.26.0, azure-identity 1.18.2 for Java, azure_identity 1.0.0 for Rust: not met (observed)", "msal-node before 2.1.0: not met (release notes)",
 			},
@@ -259,7 +259,7 @@ func cacheRefreshChecks() []*Check {
 			Passes:      "the call gets a token, and no more than one attempt at the token endpoint is made until it does: no other one is waited for",
 			Cost:        Timed,
 			Needs:       []driver.Capability{driver.IMDS},
-			Alone:       true,
+			Lingers:     true,
 			Known: []string{
 				"azidentity 1.15.0: not met, 10.4 s (observed)",
 				"@azure/identity 4.13.1 and 4.14.1: not met, 4.4 to 6.0 s (observed)",
@@ -292,7 +292,7 @@ func cacheRefreshChecks() []*Check {
 			Passes:      "the third call gets the new token, without an exchange",
 			Cost:        Timed,
 			Needs:       []driver.Capability{driver.IMDS},
-			Alone:       true,
+			Lingers:     true,
 			Known:       []string{"MSAL Go before 1.8.0, with a cache of the application's own: the new token was stored where it was not found (AzureAD/microsoft-authentication-library-for-go#630)"},
 			Cases: []Case{{Run: func(s *Session) {
 				due := s.Fault(lab.Token, 1, lab.Members(map[string]any{"refresh_in": 1}))

@@ -55,9 +55,12 @@ type Check struct {
 	// connections that break, and clients of one process may share those that an
 	// earlier case has left.
 	Alone bool
-	Needs []driver.Capability // besides those of the cases
-	Known []string            // releases that do not meet it, with evidence
-	Cases []Case
+	// Lingers says that a client may go on by itself when a case is over, as those do
+	// that renew tokens: its process serves no other case, if it has one of its own.
+	Lingers bool
+	Needs   []driver.Capability // besides those of the cases
+	Known   []string            // releases that do not meet it, with evidence
+	Cases   []Case
 }
 
 // A Case is one way in which a check is provoked. Each has a cloud of its own.

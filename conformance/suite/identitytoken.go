@@ -75,8 +75,8 @@ func identityTokenChecks() []*Check {
 			Provokes:    "IMDS answers that a token ends in six seconds: by expires_in, by expires_on, and by expires_on where expires_in says a day. There is an exchange at once and another one seven seconds later.",
 			Passes:      "the client asks IMDS again before the second exchange; one that refuses an answer without expires_in, or without expires_on, uses no token of it",
 			Cost:        Timed, Needs: needsIMDS,
-			Alone: true,
-			Known: []string{"@azure/msal-node before 2.8.0: not met (its changelog)", "azure-identity 1.27.0 and MSAL 1.39.0 for Python: not met at IMDS, where they read expires_in (observed)"},
+			Lingers: true,
+			Known:   []string{"@azure/msal-node before 2.8.0: not met (its changelog)", "azure-identity 1.27.0 and MSAL 1.39.0 for Python: not met at IMDS, where they read expires_in (observed)"},
 			Cases: []Case{
 				shortLived("expires_in", true, func(in string, _ int64) map[string]any {
 					return map[string]any{"expires_in": in, "expires_on": lab.Absent}

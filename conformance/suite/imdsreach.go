@@ -124,7 +124,7 @@ func imdsSecrets() *Check {
 		Provokes:    "Two exchanges, so that there are tokens that a request could carry.",
 		Passes:      "no request to IMDS has a header or parameter of these, or contains a token",
 		Needs:       needsIMDS,
-		Alone:       true,
+		Lingers:     true,
 		Cases: []Case{{
 			Fixture: func(f *lab.Fixture) { f.ManagedIdentityLife, f.ApplicationLife = time.Minute, time.Minute },
 			Run: func(s *Session) {
@@ -240,7 +240,7 @@ func imdsProbe() *Check {
 		Passes:      "at most one request to IMDS has no header Metadata, and it carries no secret",
 		Names:       true,
 		Needs:       needsIMDS,
-		Alone:       true,
+		Lingers:     true,
 		Known:       []string{"Azure.Identity before 1.14.0-beta.3: not met (its changelog)"},
 		Cases: []Case{{
 			Fixture: func(f *lab.Fixture) { f.ManagedIdentityLife, f.ApplicationLife = time.Minute, time.Minute },

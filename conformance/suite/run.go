@@ -228,7 +228,8 @@ func (r *runner) attempt(ctx context.Context, c *Check, k Case, round int) (resu
 	ctx, cancel := context.WithTimeout(ctx, r.scaled(limits[c.Takes()]))
 	defer cancel()
 	s := r.session(ctx, l, c)
-	s.alone, s.ends = c.Alone || k.After != nil || impatient(c.needs(k)), k.After != nil
+	lingers := c.Lingers && r.target.Wiring() != Attach // which has one driver for all
+	s.alone, s.ends = c.Alone || lingers || k.After != nil || impatient(c.needs(k)), k.After != nil
 	end := s.play(k)
 	s.judge(&result, c.Level, end)
 	result.Conditions, result.Uncovered = s.conditions, s.uncovered
