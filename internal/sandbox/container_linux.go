@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -106,6 +107,9 @@ func (r *Room) Run(ctx context.Context, w World, c Command) (Result, error) {
 	if r.owner.Image != "" {
 		env = append(env, javaTrust(env, cacertsFile)...)
 	} else {
+		// Containers share /tmp, where every Java has a file by its number: in two of
+		// them that may be the same, and Java says so on standard output.
+		env = append(env, "JAVA_TOOL_OPTIONS="+strings.TrimSpace(variable(env, "JAVA_TOOL_OPTIONS")+" -XX:-UsePerfData"))
 		env = append(env, javaOptions(c.Trusted.javaFolder(), env, cacertsFile)...)
 	}
 	order := errand{Start: &start{Path: c.Path, Args: c.Args, Env: unambiguous(env), MaxMemory: c.MaxMemory, Metadata: w.Metadata, TLS: w.MetadataTLS, IPv6: len(w.IPv6) > 0}}
