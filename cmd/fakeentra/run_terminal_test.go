@@ -67,7 +67,7 @@ func TestRunEndsWithItsTerminal(t *testing.T) { inEachMode(t, testHangUp) }
 
 func testHangUp(t *testing.T, mode string) {
 	if signal.Ignored(syscall.SIGHUP) {
-		t.Skip("these tests were started with SIGHUP ignored, as under nohup")
+		t.Skip("did without SIGHUP, which whoever started these tests has ignored; to have it: start them without nohup")
 	}
 	folder := t.TempDir()
 	keyboard, terminal, shell, out := inTerminal(t, `exec fakeentra run --fresh-keys --mode "$0" -- sh -c 'echo $$; exec sleep 600'`, mode, "TMPDIR="+folder)

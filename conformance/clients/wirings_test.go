@@ -27,13 +27,17 @@ func TestContainersJudgeAsNetnsDoes(t *testing.T) {
 	for _, s := range slices.Concat(sdks, others, []sdk{reference}) {
 		// Every Java would write to one file below /tmp.
 		if *wirings || s.folder == "python-azure-identity" || s.folder == "java-msal4j" {
-			t.Run(s.name, func(t *testing.T) { compare(t, checks, s.start(t)) })
+			least := len(checks) / 2
+			if s.folder == others[0].folder && *wirings {
+				least = len(checks) / 3 // it is called anew for each request, which many checks are not for
+			}
+			t.Run(s.name, func(t *testing.T) { compare(t, checks, s.start(t), least) })
 		}
 	}
 }
 
-// compare runs checks in both wirings.
-func compare(t *testing.T, checks []*suite.Check, c suite.Command) {
+// compare runs checks in both wirings, of which so many have to be met.
+func compare(t *testing.T, checks []*suite.Check, c suite.Command, least int) {
 	t.Helper()
 	run := func(wiring string) *suite.Report {
 		c.Wiring = wiring
@@ -60,7 +64,7 @@ func compare(t *testing.T, checks []*suite.Check, c suite.Command) {
 			met++
 		}
 	}
-	if met < len(checks)/3 { // curl cannot do more
+	if met < least {
 		t.Errorf("only %d of %d checks are met", met, len(checks))
 	}
 	t.Logf("%d checks: %v in netns, %v in docker", len(checks), netns.Took, docker.Took)
