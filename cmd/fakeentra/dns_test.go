@@ -68,9 +68,7 @@ func TestServeSharesCertificatesForAsLongAsItLives(t *testing.T) {
 		if _, err := listBlobs(s.proxied(t)); err != nil {
 			t.Errorf("with the bundle in %s: %v", folder, err)
 		}
-		if err := s.process.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Skipf("this system cannot send the signal: %v", err)
-		}
+		s.signal(t, syscall.SIGTERM)
 		if err := s.process.Wait(); err != nil {
 			t.Errorf("%v; standard error:\n%s", err, s.stderr.String())
 		}

@@ -7,13 +7,14 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/fakeentra/fakeentra/internal/toolchain"
 )
 
 // inTerminal starts a shell whose terminal is a new one, and which prints to a
@@ -66,9 +67,7 @@ func testStop(t *testing.T, mode string) {
 func TestRunEndsWithItsTerminal(t *testing.T) { inEachMode(t, testHangUp) }
 
 func testHangUp(t *testing.T, mode string) {
-	if signal.Ignored(syscall.SIGHUP) {
-		t.Skip("did without SIGHUP, which whoever started these tests has ignored; to have it: start them without nohup")
-	}
+	toolchain.Heard(t, syscall.SIGHUP)
 	folder := t.TempDir()
 	keyboard, terminal, shell, out := inTerminal(t, `exec fakeentra run --fresh-keys --mode "$0" -- sh -c 'echo $$; exec sleep 600'`, mode, "TMPDIR="+folder)
 	line, err := out.ReadString('\n')

@@ -8,12 +8,13 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/fakeentra/fakeentra/internal/toolchain"
 )
 
 // A running is fakeentra run with the client, which prints its signals.
@@ -82,11 +83,10 @@ func inEachMode(t *testing.T, test func(t *testing.T, mode string)) {
 func TestRunPassesSignalsOn(t *testing.T) { inEachMode(t, testSignals) }
 
 func testSignals(t *testing.T, mode string) {
+	all := []os.Signal{syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2}
+	toolchain.Heard(t, all...)
 	r := startRun(t, mode, func(*exec.Cmd) {})
-	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2} {
-		if signal.Ignored(s) {
-			continue // as SIGHUP is under nohup: then nobody is to notice it
-		}
+	for _, s := range all {
 		if err := r.Process.Signal(s); err != nil {
 			t.Fatal(err)
 		}

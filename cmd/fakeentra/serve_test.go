@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -135,9 +136,7 @@ func TestServeEndsCleanlyWhenItIsTerminated(t *testing.T) {
 			if _, err := listBlobs(s.proxied(t)); err != nil { // leaves connections open
 				t.Fatal(err)
 			}
-			if err := s.process.Process.Signal(sig); err != nil {
-				t.Skipf("this system cannot send the signal: %v", err)
-			}
+			s.signal(t, sig)
 			if s.stdout.Scan() {
 				t.Errorf("it prints %q", s.stdout.Text())
 			}
@@ -195,12 +194,21 @@ func openRequest(t *testing.T, door, target, host string) (net.Conn, *bufio.Read
 	return c, r
 }
 
+// signal sends a signal to the server.
+func (s *served) signal(t *testing.T, sig os.Signal) {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no signals that one program sends to another")
+	}
+	if err := s.process.Process.Signal(sig); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // terminate asks for the end, and returns when it is under way.
 func (s *served) terminate(t *testing.T, door string) {
 	t.Helper()
-	if err := s.process.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Skipf("this system cannot send the signal: %v", err)
-	}
+	s.signal(t, syscall.SIGTERM)
 	for end := time.Now().Add(deadline); time.Now().Before(end); {
 		if _, err := http.Get(door); errors.Is(err, syscall.ECONNREFUSED) {
 			return

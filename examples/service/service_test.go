@@ -12,7 +12,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	ossignal "os/signal"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -98,9 +97,7 @@ func runs(t *testing.T, folder string, command []string, paths *strings.Replacer
 	for i, word := range command {
 		command[i] = ports.ReplaceAllString(paths.Replace(word), "127.0.0.1:0")
 	}
-	handled := make(chan os.Signal, 1)
-	ossignal.Notify(handled, syscall.SIGHUP) // so that the command does not ignore it where this test does, as under nohup
-	defer ossignal.Stop(handled)
+	toolchain.Heard(t, syscall.SIGHUP)
 	told, address := notified(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

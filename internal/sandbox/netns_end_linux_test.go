@@ -11,7 +11,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -22,6 +21,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/fakeentra/fakeentra/internal/toolchain"
 )
 
 // needNetns ends a test on a machine that forbids namespaces.
@@ -216,6 +217,7 @@ func testTen(t *testing.T, mode string) {
 // nothing on the disk.
 func TestNetnsLeavesNothing(t *testing.T) {
 	needNetns(t)
+	toolchain.Heard(t, syscall.SIGHUP, syscall.SIGINT)
 	for name, kill := range map[string]func(outside, inside int) error{
 		"when it is killed":             func(outside, _ int) error { return syscall.Kill(outside, syscall.SIGKILL) },
 		"when its command is killed":    func(_, inside int) error { return syscall.Kill(inside, syscall.SIGKILL) },
@@ -224,9 +226,6 @@ func TestNetnsLeavesNothing(t *testing.T) {
 		"when the command is told, too": func(outside, inside int) error { return syscall.Kill(-outside, syscall.SIGINT) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			if signal.Ignored(syscall.SIGHUP) || signal.Ignored(syscall.SIGINT) {
-				t.Skip("these tests were started with signals ignored, as under nohup, which a sandbox keeps")
-			}
 			folder := t.TempDir()
 			cmd := sandboxed(t, order{Mode: "netns", Publish: []int{freePort(t)}}, "sh", "-c", `ls -l /proc/self/ns/net; echo $$; exec sleep 600`)
 			cmd.Env = append(cmd.Env, "TMPDIR="+folder)
