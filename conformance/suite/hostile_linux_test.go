@@ -104,8 +104,6 @@ func (h *host) before(r driver.Request) {
 		idle()
 	case "no end of lines at token":
 		flood(os.Stdout)
-	case "noise at token":
-		_, _ = os.Stderr.Write(bytes.Repeat([]byte("so much to tell\n"), 1<<20))
 	case "rubbish at token":
 		fmt.Println("ready")
 	case "log at token":
@@ -116,16 +114,28 @@ func (h *host) before(r driver.Request) {
 			all = append(all, bytes.Repeat([]byte("x"), 1<<20))
 		}
 		fmt.Fprintln(os.Stderr, len(all))
-	case "child at token":
-		leave(asChild, os.Environ())
-	case "child of a crash at token":
-		leave(asChild, os.Environ())
-		os.Exit(3)
-	case "child in disguise at token":
-		leave(asHolder, nil)
 	case "child of the deaf at token":
 		leave(asHolder, nil)
 		signal.Ignore(syscall.SIGTERM)
+	default:
+		if r.Op == driver.OpToken {
+			burden(h.mode)
+		}
+	}
+}
+
+// burden is what drivers of both kinds do before they answer.
+func burden(mode string) {
+	switch mode {
+	case "noise":
+		_, _ = os.Stderr.Write(bytes.Repeat([]byte("so much to tell\n"), 1<<20))
+	case "child":
+		leave(asChild, os.Environ())
+	case "child of a crash":
+		leave(asChild, os.Environ())
+		os.Exit(3)
+	case "child in disguise":
+		leave(asHolder, nil)
 	}
 }
 
@@ -218,7 +228,7 @@ func answerOnce(mode string) {
 		os.Exit(77)
 	case "crash":
 		fmt.Fprintln(os.Stderr, "the last words")
-		os.Exit(9)
+		os.Exit(3)
 	case "silence":
 		os.Exit(0)
 	case "twice":
@@ -237,15 +247,8 @@ func answerOnce(mode string) {
 		flood(os.Stdout)
 	case "flood of words":
 		flood(os.Stderr)
-	case "noise":
-		_, _ = os.Stderr.Write(bytes.Repeat([]byte("so much to tell\n"), 1<<20))
-	case "child":
-		leave(asChild, os.Environ())
-	case "child of a crash":
-		leave(asChild, os.Environ())
-		os.Exit(9)
-	case "child in disguise":
-		leave(asHolder, nil)
+	default:
+		burden(mode)
 	}
 	write(a)
 	os.Exit(0)

@@ -215,7 +215,7 @@ func TestDriversEndAtTheSameTime(t *testing.T) {
 func TestDriversThatAreCalledAnewForEachRequest(t *testing.T) {
 	t.Parallel()
 	const flood = `the driver wrote more than 1048576 bytes to standard output; expected one answer`
-	const crash = `the driver ended with exit code 9 instead of answering token`
+	const crash = `the driver ended with exit code 3 instead of answering token`
 	inWirings(t, asScript, map[string]misbehaviour{
 		"":                  {suite.Pass, ``, ``},
 		"words":             {suite.Fail, `got an error: "curl: (22) 401"`, ``},
