@@ -75,8 +75,9 @@ func (s *Session) wantExpiry(ends time.Time, took time.Duration) {
 	if !got.OK() || got.ExpiresOn == 0 {
 		return
 	}
-	// One that counts from expires_in is late by as long as it took to read it, and
-	// some take off what they have for a margin.
+	// One that counts from expires_in is late by as long as it took to read it, and one
+	// may take off the margin by which it renews, which is five minutes in most SDKs. A
+	// wrong time zone is off by fifteen at least, and AM for PM by twelve hours.
 	const margin = 10 * time.Minute
 	told := time.Unix(got.ExpiresOn, 0)
 	met := !told.After(ends.Add(took+2*time.Second)) && !told.Before(ends.Add(-margin))
