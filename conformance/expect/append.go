@@ -22,7 +22,7 @@ suite = ">=%s"
 `
 
 // Append adds the results that fail a run to a file, without reasons, and returns
-// how many there were. It leaves what the file has as it is, and makes it if there
+// how many expectations that are: one for each verdict that the cases of a check have. It leaves what the file has as it is, and makes it if there
 // is none.
 func Append(name string, report *suite.Report) (int, error) {
 	unexpected := slices.DeleteFunc(report.Unexpected(), func(r suite.Result) bool { return r.Verdict == suite.XPass })
@@ -39,8 +39,12 @@ func Append(name string, report *suite.Report) (int, error) {
 	case len(old) > 0 && !bytes.HasSuffix(old, []byte("\n")):
 		more.WriteByte('\n')
 	}
+	added := 0
 	for _, r := range unexpected {
-		more.WriteString(drafted(r))
+		for _, v := range verdicts(r) {
+			more.WriteString(drafted(r, v))
+			added++
+		}
 	}
 	if _, err := parse(name, slices.Concat(old, more.Bytes()), time.Time{}, true); err != nil {
 		return 0, fmt.Errorf("%s cannot be added to: %w", name, err)
@@ -50,26 +54,51 @@ func Append(name string, report *suite.Report) (int, error) {
 		return 0, err
 	}
 	_, err = f.Write(more.Bytes())
-	return len(unexpected), errors.Join(err, f.Close())
+	return added, errors.Join(err, f.Close())
 }
 
-// drafted is the expectation of a result, without a reason.
-func drafted(r suite.Result) string {
+// verdicts are those of the cases of a result that nobody expects, each once.
+func verdicts(r suite.Result) []suite.Verdict {
+	var all []suite.Verdict
+	for _, k := range r.Cases {
+		for _, f := range findings(k) {
+			if f.verdict != suite.Skip && f.verdict != suite.XFail && !slices.Contains(all, f.verdict) {
+				all = append(all, f.verdict)
+			}
+		}
+	}
+	return all
+}
+
+// drafted is the expectation that a result has some cases with a verdict, without a
+// reason.
+func drafted(r suite.Result, v suite.Verdict) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n# %s: %s\n[[expect]]\ncheck = %q\n", r.Level, oneLine(r.Title+" -- "+r.Why), r.ID)
-	if id := only(r); id != "" {
+	fmt.Fprintf(&b, "\n# %s: %s\n[[expect]]\ncheck = %q\n", r.Level, oneLine(r.Title+" -- "+why(r, v)), r.ID)
+	if id := only(r, v); id != "" {
 		fmt.Fprintf(&b, "assert = %s\n", strconv.Quote(id))
 	}
-	fmt.Fprintf(&b, "outcome = %q\nreason = \"\"\n", r.Verdict)
+	fmt.Fprintf(&b, "outcome = %q\nreason = \"\"\n", v)
 	return b.String()
 }
 
-// only returns the one condition that is not met, if there is only one.
-func only(r suite.Result) string {
+// why is what led to a verdict, the one of the result or that of some of its cases.
+func why(r suite.Result, v suite.Verdict) string {
+	for _, k := range r.Cases {
+		if k.Verdict == v && v != r.Verdict {
+			return k.Why
+		}
+	}
+	return r.Why
+}
+
+// only returns the one condition that is not met in cases with a verdict, if there is
+// only one.
+func only(r suite.Result, v suite.Verdict) string {
 	one := ""
 	for _, k := range r.Cases {
 		for _, f := range findings(k) {
-			if f.verdict == suite.Skip || f.verdict == suite.XFail {
+			if f.verdict != v {
 				continue
 			}
 			if f.condition == "" || one != "" && one != f.condition {

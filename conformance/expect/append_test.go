@@ -21,6 +21,9 @@ func report() *suite.Report {
 			in("", suite.Fail, unmet("a"), unmet("b")),
 		}},
 		{ID: "IMDS-04", Level: suite.Must, Title: "crash", Why: "why", Verdict: suite.Error, Cases: []suite.CaseResult{in("", suite.Error)}},
+		{ID: "IMDS-07", Level: suite.Must, Title: "several", Why: "crash", Verdict: suite.Error, Cases: []suite.CaseResult{
+			in(first, suite.Error), in(second, suite.Fail, unmet("a"), unmet("b")),
+		}},
 		{ID: "IMDS-05", Level: suite.Must, Verdict: suite.XFail, Expected: &suite.Expected{Was: suite.Fail}},
 		{ID: "IMDS-06", Level: suite.Must, Verdict: suite.XPass, Expected: &suite.Expected{Was: suite.Pass}},
 	}}
@@ -45,12 +48,24 @@ reason = ""
 check = "IMDS-04"
 outcome = "error"
 reason = ""
+
+# MUST: several -- crash
+[[expect]]
+check = "IMDS-07"
+outcome = "error"
+reason = ""
+
+# MUST: several -- as it was
+[[expect]]
+check = "IMDS-07"
+outcome = "fail"
+reason = ""
 `
 
 func TestWhatFailsIsAddedWithoutReasons(t *testing.T) {
 	name := filepath.Join(t.TempDir(), expect.FileName)
 	n, err := expect.Append(name, report())
-	if n != 3 || err != nil {
+	if n != 5 || err != nil {
 		t.Fatalf("added %d: %v", n, err)
 	}
 	got, err := os.ReadFile(name)
@@ -64,7 +79,7 @@ suite = ">=1.0"
 	if diff := cmp.Diff(header+added, string(got)); diff != "" {
 		t.Errorf("file (-want +got):\n%s", diff)
 	}
-	if got := problems(t, name); len(got) != 3 {
+	if got := problems(t, name); len(got) != 5 {
 		t.Errorf("a list without reasons is used: %q", got)
 	}
 }
@@ -72,7 +87,7 @@ suite = ">=1.0"
 func TestWhatAFileHasIsLeftAsItIs(t *testing.T) {
 	const old = "# mine\n[[expect]] # first\nreason = 'because'\ncheck = \"IMDS-12\"\n# end"
 	name := written(t, old)
-	if n, err := expect.Append(name, report()); n != 3 || err != nil {
+	if n, err := expect.Append(name, report()); n != 5 || err != nil {
 		t.Fatalf("added %d: %v", n, err)
 	}
 	got, err := os.ReadFile(name)

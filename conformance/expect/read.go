@@ -126,7 +126,11 @@ func located(name string, err error) error {
 	}
 	if e, ok := errors.AsType[*toml.DecodeError](err); ok {
 		text := strings.TrimPrefix(e.Error(), "toml: ")
-		if key := e.Key(); len(key) > 0 && kinds[key[len(key)-1]] != "" {
+		key := e.Key()
+		switch {
+		case len(key) > 0 && strings.Contains(text, "already"): // its words for a key that comes twice
+			text = fmt.Sprintf("%s comes twice here; expected another table [[expect]] before the second one", key[len(key)-1])
+		case len(key) > 0 && kinds[key[len(key)-1]] != "":
 			text = fmt.Sprintf("%s is of another kind; expected %s", key[len(key)-1], kinds[key[len(key)-1]])
 		}
 		add(e, text)

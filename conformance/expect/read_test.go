@@ -103,6 +103,8 @@ func TestMistakesAreNamedWithFileAndLine(t *testing.T) {
 		"no date": {"[[expect]]\ncheck = \"IMDS-10\"\nreason = \"x\"\nuntil = \"soon\"", []string{"xfail.toml:4: "}},
 		"a date with a time": {"[[expect]]\ncheck = \"IMDS-10\"\nreason = \"x\"\nuntil = 2027-11-30T00:00:00Z",
 			[]string{"xfail.toml:4: until is of another kind; expected a date, such as until = 2027-11-30"}},
+		"a key twice": {"[[expect]]\ncheck = \"IMDS-10\"\nreason = \"a\"\n\ncheck = \"IMDS-11\"",
+			[]string{"xfail.toml:5: check comes twice here; expected another table [[expect]] before the second one"}},
 		"no text": {"[[expect]]\ncheck = 10", []string{`xfail.toml:2: check is of another kind; expected text, such as check = "IMDS-10"`}},
 		"one bracket": {"[expect]\ncheck = \"IMDS-10\"\nreason = \"x\"",
 			[]string{"xfail.toml: an expectation is no table [[expect]]; expected two brackets on each side"}},
