@@ -79,6 +79,26 @@ func TestNoReportHoldsASecret(t *testing.T) {
 	}
 }
 
+// Where one case is expected and another one is not, it is the other one that fails.
+func TestWhatIsKnownIsNotWhatFailsARun(t *testing.T) {
+	condition := suite.Condition{ID: "IMDS-07.selector", Expected: "one", Actual: "none"}
+	r := part("", "IMDS-07")
+	r.Results[0].Level, r.Results[0].Verdict, r.Results[0].Why = suite.Must, suite.Fail, "IMDS-07.selector: expected one, got none"
+	r.Results[0].Cases = []suite.CaseResult{
+		{Name: "client_id", Verdict: suite.XFail, Conditions: []suite.Condition{condition}},
+		{Name: "object_id", Verdict: suite.Fail, Conditions: []suite.Condition{condition}},
+	}
+	var annotations, junit bytes.Buffer
+	if err := errors.Join(report.Annotations(&annotations, "driver.sh", r), report.JUnit(&junit, r)); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"annotations": annotations.String(), "JUnit": junit.String()} {
+		if strings.Contains(text, "client_id") || !strings.Contains(text, "object_id: IMDS-07.selector") {
+			t.Errorf("%s: %s", name, text)
+		}
+	}
+}
+
 func TestJUnitCountsWhatIsNotMet(t *testing.T) {
 	r := run(t, "IMDS-02", "IMDS-02", "IMDS-10")
 	var b bytes.Buffer
