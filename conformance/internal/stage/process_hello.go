@@ -122,7 +122,7 @@ func parseHello(a driver.Answer) (driver.Hello, error) {
 		return h, fmt.Errorf("the driver skipped hello: %s", a.Skip.Reason)
 	}
 	if err := json.Unmarshal(a.OK, &h); err != nil {
-		return h, fmt.Errorf("the driver answered hello with %s, which cannot be read: %w", shown(a.OK), err)
+		return h, fmt.Errorf("the driver answered hello with %s, which cannot be read: %s", shown(a.OK), Misread(err))
 	}
 	if h.Protocol != driver.Version {
 		return h, fmt.Errorf("the driver speaks version %d of the protocol; expected %d", h.Protocol, driver.Version)

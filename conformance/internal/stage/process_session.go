@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/fakeentra/fakeentra/conformance/driver"
@@ -153,7 +152,7 @@ func readAnswer(text []byte) (driver.Answer, string) {
 	case err == nil:
 		return a, ""
 	case json.Valid(text):
-		return a, "which is no answer: " + strings.TrimPrefix(err.Error(), "json: ")
+		return a, "which is no answer: " + Misread(err)
 	}
 	return a, "which is no JSON"
 }
