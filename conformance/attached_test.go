@@ -146,7 +146,7 @@ func TestADriverThatIsGoneStopsTheRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	report, err := attached(t, checks, suite.Remote{URL: s.URL})
-	want := fmt.Sprintf("there is no driver at %s: connect: connection refused; start it, and run this again, 3 times in a row", s.URL)
+	want := fmt.Sprintf("3 times in a row: there is no driver at %s: connect: connection refused; start it, and run this again", s.URL)
 	if err == nil || err.Error() != want || report == nil || report.Results[0].Verdict != suite.Pass {
 		t.Errorf("%v\nwant %s, after IMDS-01", err, want)
 	}

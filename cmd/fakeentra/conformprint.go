@@ -220,6 +220,9 @@ func (p *conformPrinter) expand(r suite.Result) {
 		shown++
 		p.expandCase(k)
 	}
+	if shown == 0 {
+		p.member("", "Actual", r.Why)
+	}
 	if len(others) > 0 {
 		p.member("", "Also", strings.Join(others, "; "))
 	}

@@ -27,7 +27,7 @@ const legend = { fail: "MUST not met", warn: "SHOULD not met", info: "MAY not me
 const plural = { xfail: "known gaps", error: "errors" };
 const meaning = {
   skip: "the client cannot do what the check is about", xfail: "not met, as is expected of this client", xpass: "met, though it was expected not to be",
-  inconclusive: "the client never came to what the check provokes", error: "the driver crashed or broke the protocol", timeout: "the driver did not answer in time",
+  inconclusive: "the client never came to what the check provokes, or had several verdicts", error: "the driver crashed or broke the protocol", timeout: "the driver did not answer in time",
 };
 const isUnmet = (v) => !["pass", "skip", "xfail"].includes(v);
 const badge = (v) => el("span", { class: `badge v-${v}`, title: meaning[v] }, words[v] || v);

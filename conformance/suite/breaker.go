@@ -76,6 +76,6 @@ func (b *breaker) count(err error) {
 	}
 	b.failed++
 	if b.failed == maxBroken {
-		b.stop(&BrokenDriver{fmt.Errorf("%w, %d times in a row", err, maxBroken)})
+		b.stop(&BrokenDriver{fmt.Errorf("%d times in a row: %w", maxBroken, err)})
 	}
 }

@@ -135,7 +135,7 @@ func TestARunStopsWhereNoDriverComesToACheck(t *testing.T) {
 		want     string
 	}{
 		"crash at hello":      {false, `the driver ended with exit code 3 before it answered hello, with the last words "the last words"`},
-		"crash at every open": {true, `the driver ended with exit code 3 before it answered open, with the last words "the last words", 3 times in a row`},
+		"crash at every open": {true, `3 times in a row: the driver ended with exit code 3 before it answered open, with the last words "the last words"`},
 	} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()

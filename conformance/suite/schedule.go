@@ -147,7 +147,7 @@ func (s *schedule) done(t task, got CaseResult) {
 }
 
 // conclude joins the result of a round with that of the rounds before, and reports
-// whether they differ.
+// whether they differ, which is no verdict.
 func (p *progress) conclude(again Result) (Result, bool) {
 	if p.result == nil {
 		return again, false
@@ -157,12 +157,16 @@ func (p *progress) conclude(again Result) (Result, bool) {
 	if again.Verdict == first.Verdict {
 		return first, false
 	}
-	again.Took = first.Took
-	again.Why = fmt.Sprintf("the verdict was %s in the first run, and %s in run %d: %s", first.Verdict, again.Verdict, p.round, again.Why)
+	worse := again
 	if Worse(first.Verdict, again.Verdict) == first.Verdict {
-		again.Verdict, again.Cases = first.Verdict, first.Cases
+		worse = first
 	}
-	return again, true
+	worse.Took, worse.Verdict = first.Took, Worse(worse.Verdict, Inconclusive)
+	worse.Why = fmt.Sprintf("the verdict was %s in the first run, and %s in run %d", first.Verdict, again.Verdict, p.round)
+	if why := cmp.Or(first.Why, again.Why); why != "" {
+		worse.Why += ": " + why
+	}
+	return worse, true
 }
 
 // concluded is the verdict on a check by those on its cases.
