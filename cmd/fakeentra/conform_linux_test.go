@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -37,6 +38,64 @@ func TestConformRunInContainersIsInterrupted(t *testing.T) {
 	toolchain.DockerEngine().In(t)
 	t.Parallel()
 	interrupt(t, syscall.SIGINT, suite.Docker)
+}
+
+func TestConformXfailUpdateIsInterrupted(t *testing.T) {
+	needNamespaces(t)
+	folder := t.TempDir()
+	file := filepath.Join(folder, "xfail.toml")
+	cmd := exec.CommandContext(t.Context(), "fakeentra", "conform", "xfail", "update", "--xfail", file, "--jobs", "1", "--only", "IMDS-01,IMDS-02", "--", "driver", "until", "IMDS-02", folder)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for lines := bufio.NewScanner(stdout); lines.Scan(); {
+		if strings.HasPrefix(lines.Text(), "pass ") {
+			if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	want := "fakeentra: the run was interrupted when 1 of 2 checks had their verdict, and " + file + " is as it was\n"
+	exit, ok := errors.AsType[*exec.ExitError](cmd.Wait())
+	if !ok || exit.ExitCode() != exitFailure || stderr.String() != want {
+		t.Errorf("it ended with %v: %s", exit, stderr.String())
+	}
+	if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the file is there: %v", err)
+	}
+}
+
+// A report in lines may go to whoever reads a pipe, for as long as they do.
+func TestConformRunOutlivesTheReaderOfItsReport(t *testing.T) {
+	needNamespaces(t)
+	folder := t.TempDir()
+	pipe := filepath.Join(folder, "report.jsonl")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "fakeentra", "conform", "run", "--jobs", "1", "--only", "IMDS-01,IMDS-02", "--report", pipe, "--", "driver")
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(pipe) // when it is written to
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	exit, ok := errors.AsType[*exec.ExitError](cmd.Wait())
+	if want := "fakeentra: cannot write " + pipe + ": broken pipe\nhint: name another file\n"; !ok || exit.ExitCode() != exitFailure || stderr.String() != want {
+		t.Errorf("it ended with %v: %s", exit, stderr.String())
+	}
 }
 
 // interrupt runs a driver that waits for the end of the program, and interrupts it.

@@ -43,6 +43,9 @@ nothing in all shards, or the reports do not belong together.`,
 				return err
 			}
 			merged, err := mergeFiles(args)
+			if err == nil {
+				err = r.checkSeveral(len(merged))
+			}
 			if err != nil {
 				return err
 			}
@@ -71,6 +74,7 @@ func clientOf(r *suite.Report) string {
 func mergeFiles(files []string) ([]*suite.Report, error) {
 	var clients []string
 	parts := map[string][]*suite.Report{}
+	names := map[string][]string{} // of files
 	for _, file := range files {
 		one, err := readReport(file)
 		if err != nil {
@@ -82,12 +86,13 @@ func mergeFiles(files []string) ([]*suite.Report, error) {
 			clients = append(clients, client)
 		}
 		parts[client] = append(parts[client], one)
+		names[client] = append(names[client], file)
 	}
 	var merged []*suite.Report
 	for _, client := range clients {
 		one, err := conformreport.Merge(parts[client]...)
 		if err != nil {
-			return nil, usage("merge the shards of one run, or one report of each client", "%v", err)
+			return nil, usage("merge the shards of one run with one --seed, or one report of each client", "of %s: %v", strings.Join(names[client], ", "), err)
 		}
 		merged = append(merged, one)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -40,24 +42,20 @@ func (r *reporting) flags(cmd *cobra.Command) {
 // A form writes reports. file is the driver, for forms that show findings there.
 type form func(w io.Writer, file string, before []*suite.Report, reports ...*suite.Report) error
 
-// linesExt is the end of the names of reports that are written while a run goes on.
-const linesExt = ".jsonl"
+// The ends of the names of reports that programs read, and that are about one client.
+// Those in lines are written while a run goes on.
+const (
+	jsonExt  = ".json"
+	linesExt = ".jsonl"
+)
 
 // forms are chosen by the end of a file's name.
 var forms = map[string]form{
-	".json": func(w io.Writer, _ string, _ []*suite.Report, reports ...*suite.Report) error {
-		if len(reports) != 1 {
-			return errors.New("a report in .json is about one client; name a file whose name ends in .html, .xml, .sarif or .md for several")
-		}
+	jsonExt: func(w io.Writer, _ string, _ []*suite.Report, reports ...*suite.Report) error {
 		return conformreport.Write(w, reports[0])
 	},
 	linesExt: func(w io.Writer, _ string, _ []*suite.Report, reports ...*suite.Report) error {
-		for _, r := range reports {
-			if err := conformreport.NewLines(w).All(r); err != nil {
-				return err
-			}
-		}
-		return nil
+		return conformreport.NewLines(w).All(reports[0])
 	},
 	".html": func(w io.Writer, _ string, before []*suite.Report, reports ...*suite.Report) error {
 		return conformreport.HTML(w, before, reports...)
@@ -105,6 +103,16 @@ func (r *reporting) check() error {
 			return err
 		}
 		r.earlier = append(r.earlier, one)
+	}
+	return nil
+}
+
+// checkSeveral refuses files that cannot be about several clients.
+func (r *reporting) checkSeveral(clients int) error {
+	for _, file := range r.files {
+		if ext := filepath.Ext(file); clients > 1 && (ext == jsonExt || ext == linesExt) {
+			return usage("name a file whose name ends in .html, .xml, .sarif or .md", "--report is %q, which would be about one client, but there are %d", file, clients)
+		}
 	}
 	return nil
 }
@@ -212,7 +220,7 @@ type streaming struct {
 // stream has reports in lines written while a run with these options goes on. They
 // begin when the driver has said who it is: a run that does not come to that leaves
 // what was there.
-func (r *reporting) stream(o *suite.Options) {
+func (r *reporting) stream(ctx context.Context, o *suite.Options) {
 	s := &streaming{}
 	for _, file := range r.files {
 		if filepath.Ext(file) == linesExt {
@@ -223,7 +231,7 @@ func (r *reporting) stream(o *suite.Options) {
 	met, done := o.Met, o.Done
 	o.Met = func(report *suite.Report) {
 		met(report) // which may add to it
-		s.open()
+		s.open(ctx)
 		s.each(func(l conformreport.Lines) error { return l.Begin(report) })
 	}
 	o.Done = func(result suite.Result) {
@@ -232,13 +240,17 @@ func (r *reporting) stream(o *suite.Options) {
 	}
 }
 
-func (s *streaming) open() {
+// open opens the files. A pipe is waited for until somebody reads it, and written to as
+// fast as it is read, but for a second at most when the run is interrupted.
+func (s *streaming) open(ctx context.Context) {
 	for _, name := range s.names {
-		f, err := os.Create(name)
+		// os.Create opens a pipe to be read, too, which then never breaks.
+		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
 		if err != nil {
 			s.errs = append(s.errs, unwritable(name, err))
 			continue
 		}
+		context.AfterFunc(ctx, func() { _ = f.SetWriteDeadline(time.Now().Add(time.Second)) }) // files have none
 		s.files = append(s.files, f)
 	}
 }
@@ -248,7 +260,8 @@ func (s *streaming) each(write func(conformreport.Lines) error) {
 	s.files = slices.DeleteFunc(s.files, func(f *os.File) bool {
 		err := write(conformreport.NewLines(f))
 		if err != nil {
-			s.errs = append(s.errs, unwritable(f.Name(), errors.Join(err, f.Close())))
+			_ = f.Close() // that it cannot be written is told
+			s.errs = append(s.errs, unwritable(f.Name(), err))
 		}
 		return err != nil
 	})

@@ -162,9 +162,13 @@ func (w *wired) target(args []string, memory int64, scale float64, inspect func(
 // driverArguments refuses a command line without a driver, or with two. An image may
 // have one.
 func driverArguments(cmd *cobra.Command, args []string) error {
-	url := cmd.Flag("driver").Value.String()
+	url, image := cmd.Flag("driver").Value.String(), cmd.Flag("image").Value.String()
 	switch {
-	case len(args) == 0 && url == "" && !cmd.Flag("image").Changed:
+	case cmd.Flag("driver").Changed && url == "":
+		return usage("for instance --driver http://127.0.0.1:4711", "--driver is empty; expected a URL")
+	case cmd.Flag("image").Changed && image == "":
+		return usage("for instance --image my-driver", "--image is empty; expected the name of an image")
+	case len(args) == 0 && url == "" && image == "":
 		return usage("for instance "+cmd.CommandPath()+" -- node driver.mjs", "there is no driver to run")
 	case len(args) > 0 && url != "":
 		return usage("leave one of them out", "there are two drivers: the one at %s, and %s", url, quoted(args))
@@ -245,7 +249,7 @@ func (c *conformer) runFlags(cmd *cobra.Command) {
 	f.Var(&c.shard, "shard", "take the `I/N`-th part of the checks, such as 2/5, which the IDs decide on")
 	f.StringVar(&c.seed, "seed", suite.DefaultSeed, "`TEXT` that identifiers and keys are derived from")
 	c.scale.flag(cmd)
-	f.IntVar(&c.repeat, "repeat", 1, "run each check `N` times, and expect the same verdict")
+	f.IntVar(&c.repeat, "repeat", 1, "run each check `N` times, and expect the same verdict: several are inconclusive")
 	f.StringVar(&c.shuffle, "shuffle", "", "run the cases in an order that `TEXT` decides on")
 	f.StringVar(&c.chaos, "chaos", "", "disturb answers by what clients have to ignore, which `TEXT` decides on: unknown members and headers, another order, and delays")
 	f.StringVar(&c.memory, "max-memory", "2g", "end a driver that takes more memory than `SIZE`; 0 permits any")
@@ -279,7 +283,7 @@ func (c *conformer) run(cmd *cobra.Command, args []string) error {
 
 // ended runs checks to their end, tells what they came to, and writes it.
 func (r *reporting) ended(ctx context.Context, cmd *cobra.Command, p *conformPrinter, command []string, target suite.Target, o suite.Options) error {
-	r.stream(&o)
+	r.stream(ctx, &o)
 	report, err := suite.Run(ctx, target, o)
 	p.stop()
 	if report == nil {
@@ -358,13 +362,20 @@ func (c *conformer) prepare(args []string) ([]*suite.Check, suite.Target, error)
 	}
 	if c.driver != "" {
 		c.jobs = 1
-		if c.seed == suite.DefaultSeed { // the driver may have seen it before
-			c.seed = fmt.Sprintf("%s %d", suite.DefaultSeed, time.Now().UnixMilli())
+		if c.seed == suite.DefaultSeed {
+			if c.shard.Of > 0 {
+				return nil, suite.Target{}, usage("name the same --seed for all shards, and another one for the next run, such as the number of the build", "--shard of a driver that runs already takes a --seed")
+			}
+			c.seed = newSeed()
 		}
 	}
 	target, err := c.target(args, memory, float64(c.scale), nil)
 	return checks, target, err
 }
+
+// newSeed is a seed that a driver which runs already cannot have seen before: its
+// client may have kept what it got.
+func newSeed() string { return fmt.Sprintf("%s %d", suite.DefaultSeed, time.Now().UnixMilli()) }
 
 // findDriver returns the path of a driver.
 func findDriver(name string) (string, error) {

@@ -55,8 +55,12 @@ func smoke(cmd *cobra.Command, args []string, w wired, times scale) error {
 	defer stop()
 	p := newConformPrinter(cmd.OutOrStdout(), w.leading(), args, false)
 	p.again = "fakeentra conform smoke"
+	seed := suite.DefaultSeed
+	if w.driver != "" {
+		seed = newSeed()
+	}
 	report, err := suite.Run(ctx, target, suite.Options{
-		Checks: suite.Smoke(), Jobs: 1, Scale: float64(times),
+		Checks: suite.Smoke(), Seed: seed, Jobs: 1, Scale: float64(times),
 		Met: func(r *suite.Report) {
 			p.driver(r)
 			p.wiring(r)

@@ -30,8 +30,7 @@ var xpasses = []string{"fail", "warn"}
 
 // driverFolders are where a driver may lie, the likeliest first: the folders of the
 // arguments that name files, or that are folders, from the last one on, and the
-// working directory. Of what was built or installed it is the folder that this was
-// done in, which is where the sources are.
+// working directory.
 func driverFolders(args []string) []string {
 	var folders []string
 	for i, arg := range slices.Backward(args) {
@@ -42,9 +41,9 @@ func driverFolders(args []string) []string {
 		switch {
 		case err != nil:
 		case info.IsDir():
-			folders = append(folders, sources(arg))
+			folders = append(folders, filepath.Clean(arg))
 		default:
-			folders = append(folders, sources(filepath.Dir(arg)))
+			folders = append(folders, filepath.Dir(arg))
 		}
 	}
 	return append(folders, ".")
@@ -53,9 +52,15 @@ func driverFolders(args []string) []string {
 // built are the names of folders that tools make, and that belong in no repository.
 var built = []string{"target", "bin", "obj", "build", "dist", "out", "node_modules", ".venv", "venv"}
 
-// sources returns the folder in which another one was made by a tool, or that one.
+// sources returns the folder in which another one was made by a tool, where the
+// sources are, or that one. What is above the working directory, or above a
+// repository, was made by nobody for it.
 func sources(folder string) string {
-	for at := filepath.Clean(folder); at != filepath.Dir(at); at = filepath.Dir(at) {
+	top, err := os.Getwd()
+	for at := folder; at != filepath.Dir(at); at = filepath.Dir(at) {
+		if _, none := os.Stat(filepath.Join(at, ".git")); none == nil || err == nil && at == top {
+			break
+		}
 		if slices.Contains(built, filepath.Base(at)) {
 			folder = filepath.Dir(at)
 		}
@@ -69,9 +74,11 @@ func (e *expecting) find(args []string) string {
 		return e.file
 	}
 	for _, folder := range driverFolders(args) {
-		file := filepath.Join(folder, expect.FileName)
-		if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() {
-			return file
+		for _, folder := range []string{folder, sources(folder)} {
+			file := filepath.Join(folder, expect.FileName)
+			if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() {
+				return file
+			}
 		}
 	}
 	return ""
@@ -154,7 +161,7 @@ func (c *conformer) update(cmd *cobra.Command, args []string) error {
 	}
 	file := c.find(args)
 	if file == "" {
-		file = filepath.Join(driverFolders(args)[0], expect.FileName)
+		file = filepath.Join(sources(driverFolders(args)[0]), expect.FileName)
 	}
 	if err := checkFolder("--xfail", file, filepath.Dir(file)); err != nil {
 		return err
@@ -175,6 +182,11 @@ func (c *conformer) update(cmd *cobra.Command, args []string) error {
 	o.Expected = known
 	report, err := suite.Run(ctx, target, o)
 	p.stop()
+	if report != nil && ctx.Err() != nil {
+		f := *explain(runEnded(ctx, report, len(checks), err))
+		f.text += ", and " + file + " is as it was"
+		return &f
+	}
 	if err != nil {
 		return notRun(ctx, err)
 	}

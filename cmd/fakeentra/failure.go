@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -75,8 +76,24 @@ func explain(err error) *failure {
 	if e, ok := errors.AsType[*scenario.Error](err); ok {
 		return &failure{exitFailure, fmt.Sprintf("the scenario %s cannot be used\n%v", e.Name, e), ""}
 	}
-	text, hint, _ := strings.Cut(strings.TrimPrefix(err.Error(), "fakeentra: "), "; ")
+	text, hint := hinted(strings.TrimPrefix(err.Error(), "fakeentra: "))
 	return &failure{exitFailure, text, hint}
+}
+
+// hinted takes a text apart at its first semicolon, but for those in what it quotes
+// (strconv.Quote), which may be anyone's words.
+func hinted(text string) (before, hint string) {
+	for i := 0; i < len(text); {
+		if quoted, err := strconv.QuotedPrefix(text[i:]); err == nil && text[i] == '"' {
+			i += len(quoted)
+			continue
+		}
+		if strings.HasPrefix(text[i:], "; ") {
+			return text[:i], text[i+len("; "):]
+		}
+		i++
+	}
+	return text, ""
 }
 
 // complain writes a failure.
