@@ -114,7 +114,7 @@ const (
 
 // A Config is what a client under test is configured with, as its users would.
 type Config struct {
-	Cloud          string    `json:"cloud"` // public, usgov or china
+	Cloud          string    `json:"cloud"` // public, usgov or china; empty for another one, of which Endpoints.Authority is
 	Tenant         string    `json:"tenant"`
 	AppClientID    string    `json:"app_client_id"`
 	Audience       string    `json:"audience"` // of the assertion, such as api://AzureADTokenExchange

@@ -113,10 +113,10 @@ func authorityBugs() []*Bug {
 			Break: func(k *knobs) { k.AskDiscovery = true },
 		},
 		{
-			Check: "AUT-11", What: "posts to the login host of the public cloud in every cloud",
+			Check: "AUT-11", What: "posts to the login host of the public cloud in every cloud of Azure",
 			Break: func(k *knobs) {
 				k.request(toToken, func(r *http.Request) {
-					if k.client.Cloud != "public" {
+					if cloud := k.client.Cloud; cloud == "usgov" || cloud == "china" {
 						r.URL.Host, r.Host = "login.microsoftonline.com", ""
 					}
 				})

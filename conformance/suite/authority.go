@@ -47,13 +47,14 @@ func hostChecks() []*Check {
 			ID: "AUT-06", Level: Must, Tags: []string{"core", "sec"}, Title: "no authority without TLS",
 			Requirement: "An authority with http is refused, or called by https all the same.",
 			Sources:     []string{"RFC 6749 section 3.2"},
-			Provokes:    "The client is configured with http://login.microsoftonline.com.",
-			Passes:      "no request with an assertion comes in at port 80 of the login host",
+			Provokes:    "The client is configured with http://login.microsoftonline.com, and another one with https and a login host of its own.",
+			Passes:      "no request with an assertion comes in at port 80 of the login host; skipped for a client that cannot be told of another login host",
 			Needs:       []driver.Capability{driver.IMDS},
 			Known:       []string{"azure_identity (Rust) before 0.29.0: not met (its changelog)"},
 			Cases: []Case{{Run: func(s *Session) {
-				s.Config.Endpoints.Authority = "http://" + s.Environment.LoginHost
-				s.Token()
+				s.Open(elsewhereThan(s.Config, "https://"+lab.PrivateHost)).Token() // it may be refused
+				s.wantConfigurable()
+				s.Open(elsewhereThan(s.Config, "http://"+s.Environment.LoginHost)).Token()
 				clear := 0
 				for _, x := range s.Exchanges(lab.Cleartext) {
 					if x.Form().Has("client_assertion") || s.assertionIn(x) != "" {

@@ -71,7 +71,7 @@ internal sealed class Driver : Fcd.Client
     private Uri Authority()
     {
         var endpoints = config.GetProperty("endpoints");
-        if (Fcd.Text(endpoints, "mode") == "explicit")
+        if (Fcd.Text(endpoints, "mode") == "explicit" || Fcd.Text(config, "cloud") == "")
         {
             return new Uri(Fcd.Text(endpoints, "authority")!);
         }

@@ -45,7 +45,7 @@ class Client {
       this.identity = new ManagedIdentityCredential(selector ? { [selector]: value } : {});
     }
     this.app = new ClientAssertionCredential(config.tenant, config.app_client_id, () => this.assertion(), {
-      authorityHost: config.endpoints.mode === "explicit" ? config.endpoints.authority : authorities[config.cloud],
+      authorityHost: config.endpoints.mode === "explicit" || !config.cloud ? config.endpoints.authority : authorities[config.cloud],
       additionallyAllowedTenants: config.allowed_tenants,
       disableInstanceDiscovery: !config.instance_discovery,
     });

@@ -51,7 +51,7 @@ class Client:
             config["tenant"],
             config["app_client_id"],
             self.token_file if config["mi_source"] == "tokenfile" else self.assertion,
-            authority=config["endpoints"]["authority"] if explicit else AUTHORITIES[config["cloud"]],
+            authority=config["endpoints"]["authority"] if explicit or not config["cloud"] else AUTHORITIES[config["cloud"]],
             additionally_allowed_tenants=config["allowed_tenants"],
             **discovery,
         )

@@ -6,7 +6,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use azure_core::cloud::CloudConfiguration;
+use azure_core::cloud::{CloudConfiguration, CustomConfiguration};
 use azure_core::credentials::TokenCredential;
 use azure_core::http::{ClientMethodOptions, ClientOptions, Url};
 use azure_identity::{
@@ -71,10 +71,13 @@ impl Client {
             assertion = Assertion::Identity(credential.clone(), format!("{}/.default", text(&config["audience"])));
             identity = Some(credential);
         }
+        let mut elsewhere = CustomConfiguration::default();
+        elsewhere.authority_host = text(&config["endpoints"]["authority"]);
         let cloud = match config["cloud"].as_str() {
+            Some("public") => CloudConfiguration::AzurePublic,
             Some("usgov") => CloudConfiguration::AzureGovernment,
             Some("china") => CloudConfiguration::AzureChina,
-            _ => CloudConfiguration::AzurePublic,
+            _ => elsewhere.into(),
         };
         let options = ClientAssertionCredentialOptions {
             client_options: ClientOptions { cloud: Some(Arc::new(cloud)), ..Default::default() },

@@ -48,7 +48,7 @@ public final class Driver implements Fcd.Client {
         ClientAssertionCredentialBuilder builder = new ClientAssertionCredentialBuilder()
             .tenantId((String) config.get("tenant"))
             .clientId((String) config.get("app_client_id"))
-            .authorityHost(endpoints.get("mode").equals("explicit") ? (String) endpoints.get("authority") : AUTHORITIES.get(config.get("cloud")))
+            .authorityHost(endpoints.get("mode").equals("explicit") || config.get("cloud").equals("") ? (String) endpoints.get("authority") : AUTHORITIES.get(config.get("cloud")))
             .additionallyAllowedTenants(Fcd.texts(config.get("allowed_tenants")))
             .clientAssertion(this::assertion);
         if (!Boolean.TRUE.equals(config.get("instance_discovery"))) {
