@@ -18,6 +18,8 @@ type Bug struct {
 	What  string // what the client does, in a sentence
 	// Also are checks that fail too, since they cannot but see the same.
 	Also []string
+	// Silent are checks that such a client never comes to: they are inconclusive.
+	Silent []string
 	// Everything says, and why, that the client does not come far enough for other
 	// checks to say anything.
 	Everything string

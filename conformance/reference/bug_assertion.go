@@ -104,7 +104,7 @@ func assertionBugs() []*Bug {
 			},
 		},
 		{
-			Check: "AST-15", What: "fetches what a redirect leads to, without its credentials, and believes it", Also: []string{"AST-13", "AST-14"},
+			Check: "AST-15", What: "fetches what a redirect leads to, without its credentials, and believes it",
 			Break: func(k *knobs) {
 				k.onWire(toToken, following(func(_, _ *url.URL) bool { return true }, false, true))
 			},

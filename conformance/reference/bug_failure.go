@@ -157,6 +157,10 @@ func failureBugs() []*Bug {
 			Break: func(k *knobs) { k.onWire(toToken, persisting) },
 		},
 		{
+			Check: "ERR-18", What: "does not hear that the caller has given up while the token endpoint is asked",
+			Break: func(k *knobs) { k.onWire(toToken, deaf) },
+		},
+		{
 			Check: "ERR-19", What: "takes an empty audience for one",
 			Break: func(k *knobs) { k.AnyAudience = true },
 		},
@@ -180,6 +184,13 @@ func failing(change func(*driver.Failure)) func(*client, asker) asker {
 			return got, err
 		}
 	}
+}
+
+// deaf does not hear of callers who give up.
+func deaf(next http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(r *http.Request) (*http.Response, error) {
+		return next.RoundTrip(r.WithContext(context.WithoutCancel(r.Context())))
+	})
 }
 
 // answering changes answers before the client sees them.

@@ -2,12 +2,16 @@ package reference
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
+
+	"github.com/fakeentra/fakeentra/conformance/driver"
 )
 
 // answered changes the answers of the managed identity endpoint before the client
@@ -111,6 +115,11 @@ func identityTokenBugs() []*Bug {
 			},
 		},
 		{
+			Check: "MIT-05", What: "takes a token that has ended for an error, and asks for no other one",
+			Silent: []string{"SRC-03", "AST-10"}, // which are about the other one
+			Break:  func(k *knobs) { k.onIdentity(once) },
+		},
+		{
 			Check: "MIT-06", What: "uses a token that has ended, for as long as it takes to say so",
 			Break: func(k *knobs) {
 				k.misread(func(members map[string]any) {
@@ -176,5 +185,24 @@ func identityTokenBugs() []*Bug {
 				})
 			},
 		},
+	}
+}
+
+// once asks for the token of a resource a single time.
+func once(_ *managedIdentity, next identityAsker) identityAsker {
+	var tokens sync.Map
+	return func(ctx context.Context, resource, claims string) (identityToken, error) {
+		if before, ok := tokens.Load(resource); ok && claims == "" {
+			t := before.(identityToken)
+			if time.Now().After(t.ends) {
+				return identityToken{}, failed(driver.Auth, "the token of the managed identity has expired")
+			}
+			return t, nil
+		}
+		t, err := next(ctx, resource, claims)
+		if err == nil {
+			tokens.Store(resource, t)
+		}
+		return t, err
 	}
 }

@@ -47,6 +47,16 @@ func secrecyBugs() []*Bug {
 			},
 		},
 		{
+			Check: "SEC-04", What: "sends the secret of App Service in Authorization, too",
+			Break: func(k *knobs) {
+				k.request(toIdentity, func(r *http.Request) {
+					if secret := r.Header.Get("X-Identity-Header"); secret != "" {
+						r.Header.Set("Authorization", "Bearer "+secret)
+					}
+				})
+			},
+		},
+		{
 			Check: "SEC-05", What: "keeps its tokens in a file, unasked",
 			Break: func(k *knobs) { k.CacheUnasked = true },
 		},

@@ -94,6 +94,19 @@ func sourceBugs() []*Bug {
 			Break: func(k *knobs) { k.OlderFirst = true },
 		},
 		{
+			Check: "SRC-04", What: "asks Service Fabric as it asks App Service",
+			Also: []string{"SRC-14"}, Silent: []string{"CAE-07"}, // Service Fabric refuses it
+			Break: func(k *knobs) {
+				k.request(toIdentity, func(r *http.Request) {
+					if r.URL.Query().Get("api-version") == "2019-07-01-preview" {
+						r.Header.Set("X-Identity-Header", r.Header.Get("Secret"))
+						r.Header.Del("Secret")
+						query(r, func(q url.Values) { q.Set("api-version", "2019-08-01") })
+					}
+				})
+			},
+		},
+		{
 			Check: "SRC-05", What: "selects an identity of Azure ML by client_id, which it does not know",
 			Break: func(k *knobs) { k.renamed("Secret", "clientid", "client_id") },
 		},

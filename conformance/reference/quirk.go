@@ -135,6 +135,21 @@ func Quirks() []*Quirk {
 			change: func(k *knobs) { k.onAsk(unasked) },
 		},
 		{
+			What: "looks whether there is an IMDS before it asks for its first token", Of: "DefaultAzureCredential of several SDKs",
+			change: func(k *knobs) {
+				var looked sync.Once
+				k.before(func(next http.RoundTripper, r *http.Request) {
+					looked.Do(func() {
+						ctx, cancel := context.WithTimeout(r.Context(), time.Second)
+						defer cancel()
+						r = r.WithContext(ctx)
+						r.Header.Del("Metadata")
+						wasted(next, r)
+					})
+				})
+			},
+		},
+		{
 			What: "first asks a resource without a token, to be told what is wanted", Of: "azure-keyvault for Python and its like",
 			change: func(k *knobs) { k.onWire(toResource, curious()) },
 		},

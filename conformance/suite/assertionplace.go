@@ -23,11 +23,8 @@ func assertionPlaceChecks() []*Check {
 			Needs:       []driver.Capability{driver.IMDS},
 			Cases: []Case{{
 				Run: func(s *Session) {
-					s.Token()
+					s.use()
 					s.Reached(lab.Token)
-					if s.Has(driver.Blob) {
-						s.List()
-					}
 				},
 				After: func(s *Session) { // what it sends at its end counts, too
 					var elsewhere []string
@@ -42,28 +39,28 @@ func assertionPlaceChecks() []*Check {
 		},
 		{
 			ID: "AST-13", Level: Must, Tags: []string{"core", "sec"}, Title: "a redirect takes the assertion nowhere",
-			Requirement: "A redirect of the token endpoint to another host is not followed: neither with the assertion, nor without it.",
+			Requirement: "A redirect of the token endpoint to another host is not followed, or without the assertion.",
 			Sources:     []string{"RFC 9110 section 15.4", "RFC 9700 section 4.12", "https://github.com/AzureAD/microsoft-authentication-library-for-dotnet/issues/6165"},
 			Provokes:    "The token endpoint answers with a redirect to a host outside Azure.",
-			Passes:      "no request reaches that host",
+			Passes:      "no request that reaches that host has a secret",
 			Names:       true,
 			Needs:       []driver.Capability{driver.IMDS},
 			Known:       redirected,
 			Cases: tokenRedirects(func(s *Session) {
-				s.WantUntouched("trap", lab.Trap)
+				s.wantNoSecret("trap", lab.Trap)
 			}, toTrap(http.StatusMovedPermanently), toTrap(http.StatusFound), toTrap(http.StatusTemporaryRedirect), toTrap(http.StatusPermanentRedirect)),
 		},
 		{
 			ID: "AST-14", Level: Must, Tags: []string{"core", "sec"}, Title: "a redirect does not take the assertion off TLS",
-			Requirement: "A redirect of the token endpoint to http is not followed, also on the same host.",
+			Requirement: "A redirect of the token endpoint to http is not followed, or without the assertion, also on the same host.",
 			Sources:     []string{"RFC 6749 section 3.2", "RFC 9110 section 15.4"},
 			Provokes:    "The token endpoint answers with a redirect to its own URL with http.",
-			Passes:      "no request reaches port 80 of the login host",
+			Passes:      "no request that reaches port 80 of the login host has a secret",
 			Names:       true,
 			Needs:       []driver.Capability{driver.IMDS},
 			Known:       redirected,
 			Cases: tokenRedirects(func(s *Session) {
-				s.WantUntouched("cleartext", lab.Cleartext)
+				s.wantNoSecret("cleartext", lab.Cleartext)
 			}, toClear(http.StatusFound), toClear(http.StatusTemporaryRedirect), toClear(http.StatusPermanentRedirect)),
 		},
 		{

@@ -158,10 +158,10 @@ func cacheUseChecks() []*Check {
 			},
 			Cases: []Case{
 				{Name: "IMDS", Run: func(s *Session) {
-					forgiven(s, lab.IMDSToken, lab.JSON(http.StatusBadRequest, map[string]any{"error": "invalid_request", "error_description": "Identity not found"}))
+					forgiven(s, s.identityFault, lab.JSON(http.StatusBadRequest, map[string]any{"error": "invalid_request", "error_description": "Identity not found"}))
 				}},
 				{Name: "the token endpoint", Run: func(s *Session) {
-					forgiven(s, lab.Token, entraRefusal(http.StatusUnauthorized, "invalid_client", 700213, "No matching federated identity record found for presented assertion subject."))
+					forgiven(s, s.exchangeFault, entraRefusal(http.StatusUnauthorized, "invalid_client", 700213, "No matching federated identity record found for presented assertion subject."))
 				}},
 			},
 		},
@@ -185,9 +185,9 @@ func cacheUseChecks() []*Check {
 	}
 }
 
-// forgiven is a case in which the first request for an operation is refused.
-func forgiven(s *Session, op lab.Op, refusal *lab.Answer) {
-	r := s.Fault(op, 1, lab.Always(refusal))
+// forgiven is a case in which the first request of a kind is refused.
+func forgiven(s *Session, fault func(int, lab.Act) *lab.Rule, refusal *lab.Answer) {
+	r := fault(1, lab.Always(refusal))
 	s.Token()
 	s.Armed(r)
 	got := s.Token()

@@ -37,7 +37,7 @@ func cacheIsolationChecks() []*Check {
 			Requirement: "However many callers ask at the same time, each gets a token of the tenant that it asked for.",
 			Sources:     []string{"https://github.com/AzureAD/microsoft-authentication-library-for-dotnet/issues/5743"},
 			Provokes:    "Callers for twenty tenants at once; the token endpoint answers in another order than it was asked in.",
-			Passes:      "the claim tid of each token is the tenant of its caller, and nine callers of ten get one",
+			Passes:      "the claim tid of each token is the tenant of its caller, and 49 callers of 50 get one",
 			Cost:        Timed,
 			Needs:       []driver.Capability{driver.IMDS, driver.Tenants, driver.Concurrency},
 			Known:       []string{"MSAL.NET before its fix of #5743: a token of another tenant could be returned, once in about a million calls"},

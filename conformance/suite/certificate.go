@@ -55,8 +55,8 @@ func certificateChecks() []*Check {
 		},
 		{
 			ID: "NET-06", Level: Should, Tags: []string{"sec", "retry"}, Title: "a bad certificate is an error at once",
-			Requirement: "A certificate that is refused is not tried again: it does not get better by itself.",
-			Sources:     []string{"RFC 6749 section 1.6"},
+			Requirement: "A certificate that is refused is not tried again: it does not get better by itself (inferred).",
+			Sources:     []string{"RFC 8446 section 6.2"},
 			Provokes:    "The login host shows a certificate of an authority that the client does not know.",
 			Passes:      "the client gives up after 3 handshakes at most, of which two may be for documents that it can do without",
 			Cost:        Timed,
@@ -75,8 +75,8 @@ func certificateChecks() []*Check {
 		},
 		{
 			ID: "NET-13", Level: Should, Tags: []string{"sec", "core"}, Title: "an authority of one's own is trusted, and verification goes on",
-			Requirement: "A certificate authority that is installed in the way of the platform is trusted. It turns no verification off, also not for hosts that were verified before.",
-			Sources:     []string{"RFC 6749 section 1.6"},
+			Requirement: "A certificate authority that is installed in the way of the platform is trusted (inferred). It turns no verification off, also not for hosts that were verified before.",
+			Sources:     []string{"RFC 6749 section 10.9", "RFC 9110 section 4.3.4"},
 			Provokes:    "Every certificate is of the suite's own authority, which is installed. Later the login host shows one of an authority that is not.",
 			Passes:      "the client gets a token; after the change no request reaches the login host",
 			Cost:        Timed,

@@ -139,7 +139,7 @@ func shortLived(name string, partial bool, say func(in string, on int64) map[str
 		s.WantToken(first)
 		s.Pause(later)
 		asked := time.Now()
-		s.Ask(driver.TokenRequest{Scopes: []string{otherScope}})
+		s.WantToken(s.Ask(driver.TokenRequest{Scopes: []string{otherScope}}))
 		mu.Lock()
 		defer mu.Unlock()
 		for _, x := range since(asked, s.Exchanges(lab.Token)) {

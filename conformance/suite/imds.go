@@ -182,6 +182,11 @@ func (s *Session) identityFault(times int, do lab.Act) *lab.Rule {
 	})
 }
 
+// exchangeFault arms a rule that acts on the first times requests at the token endpoint.
+func (s *Session) exchangeFault(times int, do lab.Act) *lab.Rule {
+	return s.Fault(lab.Token, times, do)
+}
+
 func apiVersion(s *Session) {
 	got := s.Token()
 	for _, x := range s.identityRequests() {

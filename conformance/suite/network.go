@@ -71,7 +71,7 @@ func wireChecks() []*Check {
 		},
 		{
 			ID: "NET-10", Level: Should, Tags: []string{"core", "sec"}, Title: "HTTPS_PROXY is honoured, with CONNECT",
-			Requirement: "A client reaches the login host through the proxy that HTTPS_PROXY names, in a tunnel: the proxy sees no request.",
+			Requirement: "A client reaches the login host through the proxy that HTTPS_PROXY names (inferred), in a tunnel: the proxy sees no request.",
 			Sources:     []string{"RFC 9110 section 9.3.6"},
 			Provokes:    "HTTPS_PROXY names a proxy.",
 			Passes:      "the proxy gets CONNECT and nothing else for the login host, no connection goes there past it, and the client gets a token",

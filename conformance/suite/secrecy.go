@@ -100,7 +100,7 @@ func wantInPlace(s *Session) {
 	actual, met := "none", true
 	for _, x := range s.Exchanges() {
 		h := x.Header.Clone()
-		for _, name := range meantFor[x.Op] {
+		for _, name := range s.meantFor(x.Op) {
 			h.Del(name)
 		}
 		if found := s.spilled(x.Target + "\n" + headerText(h)); len(found) > 0 {
@@ -113,10 +113,15 @@ func wantInPlace(s *Session) {
 
 const pageMSALLogging = "https://learn.microsoft.com/entra/identity-platform/msal-logging-dotnet"
 
-// meantFor are the headers that secrets are sent in.
-var meantFor = map[lab.Op][]string{
-	lab.Blob:          {"Authorization"},
-	lab.EndpointToken: {"Authorization", "X-Identity-Header", "Secret"},
+// meantFor are the headers that a secret is sent in, with requests for an operation.
+func (s *Session) meantFor(op lab.Op) []string {
+	switch {
+	case op == lab.Blob, op == lab.EndpointToken && s.Host.Source() == fakeentra.Arc:
+		return []string{"Authorization"}
+	case op == lab.EndpointToken:
+		return []string{"X-Identity-Header", "Secret"} // today, and by the version of 2017
+	}
+	return nil
 }
 
 // use has a client get a token, and list blobs with it if it can. The keys that it

@@ -233,6 +233,14 @@ func (s *Session) Gaps(op lab.Op) []time.Duration {
 // Skip ends the case, which says nothing about the client.
 func (s *Session) Skip(reason string) { panic(ended{Skip, reason}) }
 
+// perhaps has a client do more, where its driver can: one that is called anew for each
+// request cannot.
+func (s *Session) perhaps(do func(*Session)) {
+	if end := s.protect(do); end != nil && end.verdict != Skip {
+		panic(*end)
+	}
+}
+
 // UpTo gives an operation some time, from the first thing on that the client sends:
 // on a busy machine that takes a while. A client that goes on trying after that is
 // left alone, which counts as an error: what it has sent by then is there to be
@@ -345,7 +353,7 @@ func (c *Client) ask(n int, r driver.Request) []Got {
 	}
 	var results driver.Results
 	if err := json.Unmarshal(a.OK, &results); err != nil {
-		panic(ended{Error, fmt.Sprintf("the driver answered %s with what is no result: %v", r.Op, err)})
+		panic(ended{Error, fmt.Sprintf("the driver answered %s with what is no result: %s", r.Op, stage.Misread(err))})
 	}
 	if len(results.Results) != n {
 		panic(ended{Error, fmt.Sprintf("the driver answered %s with %d results instead of %d", r.Op, len(results.Results), n)})

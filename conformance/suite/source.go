@@ -281,10 +281,9 @@ func precedence(name string, source fakeentra.Source, need driver.Capability, ow
 			}
 			s.Environ = append(s.Environ, name+"="+value)
 		}
+		s.VouchEndpoint() // clients that do not look at its thumbprint are for SRC-14
 		s.Token()
-		if !s.knocked() {
-			s.endpointRequests()
-		}
+		s.endpointRequests()
 		for _, x := range s.Exchanges(lab.EndpointToken) {
 			right := !strings.HasPrefix(x.URL.Path, decoy) && own(x)
 			s.Want("source", right, "a request in the way of "+name, "%s %s", x.Method, shorten(x.URL.Redacted(), 120))

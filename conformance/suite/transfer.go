@@ -39,9 +39,9 @@ func transferChecks() []*Check {
 			Needs:    []driver.Capability{driver.IMDS},
 			Known:    []string{"MSAL Go before 1.9.0: bodies of the managed identity endpoint were cut off (AzureAD/microsoft-authentication-library-for-go#634)"},
 			Cases: []Case{
-				{Name: "header of the token endpoint", Run: func(s *Session) { slowly(s, lab.Token, lab.Slow(3*time.Second)) }},
-				{Name: "body of the token endpoint", Run: func(s *Session) { slowly(s, lab.Token, lab.Edit(dripping)) }},
-				{Name: "body of IMDS", Run: func(s *Session) { slowly(s, lab.IMDSToken, lab.Edit(dripping)) }},
+				{Name: "header of the token endpoint", Run: func(s *Session) { slowly(s, s.exchangeFault, lab.Slow(3*time.Second)) }},
+				{Name: "body of the token endpoint", Run: func(s *Session) { slowly(s, s.exchangeFault, lab.Edit(dripping)) }},
+				{Name: "body of IMDS", Run: func(s *Session) { slowly(s, s.identityFault, lab.Edit(dripping)) }},
 			},
 		},
 		{
@@ -86,8 +86,8 @@ func halved(s *Session, change func(*lab.Answer)) {
 func dripping(a *lab.Answer) { a.Drip, a.Pieces = 100*time.Millisecond, 30 }
 
 // slowly is an answer that takes three seconds.
-func slowly(s *Session, op lab.Op, do lab.Act) {
-	r := s.Fault(op, 1, do)
+func slowly(s *Session, fault func(int, lab.Act) *lab.Rule, do lab.Act) {
+	r := fault(1, do)
 	got := s.Token()
 	s.Armed(r)
 	s.WantToken(got)
