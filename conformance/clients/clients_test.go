@@ -187,7 +187,7 @@ func changed(t *testing.T, program string, built time.Time) string {
 // comes from.
 func TestNewDriversWork(t *testing.T) {
 	for language, from := range map[string]struct{ needs, as string }{
-		"dotnet": {"dotnet-azure-identity/bin", ""}, "sh": {}, "python": {"python-azure-identity/.venv", ".venv"}, "node": {"node-azure-identity/node_modules", "node_modules"},
+		"dotnet": {"dotnet-azure-identity/bin/Release/net8.0/Driver.dll", ""}, "sh": {}, "python": {"python-azure-identity/.venv", ".venv"}, "node": {"node-azure-identity/node_modules", "node_modules"},
 	} {
 		t.Run(language, func(t *testing.T) {
 			template, err := clients.New(language)
