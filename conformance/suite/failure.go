@@ -141,6 +141,7 @@ func refusalChecks() []*Check {
 			Sources:     []string{"RFC 9110 section 15"},
 			Provokes:    "A page of HTML with the status 403, or 502, and 400, or 500, with an empty body.",
 			Passes:      "the message, or the outcome, has the status; skipped for a client that still tries after a quarter of a minute",
+			Cost:        Timed,
 			Needs:       []driver.Capability{driver.IMDS},
 			Known: []string{
 				"@azure/identity 4.13.1: not met, network_error (observed); 4.14.1: met",

@@ -60,6 +60,7 @@ func fabricStranger() *Check {
 		Provokes: "The endpoint shows a certificate for localhost of an authority that the client trusts.",
 		Passes:   "no request comes through, and the client fails",
 		Names:    true,
+		Cost:     Timed,
 		Needs:    needsFabric,
 		Known: []string{
 			"@azure/identity 4.13.1 and 4.14.1, @azure/msal-node 7.2.1, azure-identity 1.18.2 for Java, MSAL4J 1.26.0: not met (observed)", "azidentity before 1.15.0: not met (its changelog)", "MSAL for Python before 1.38.0, MSAL Go before 1.9.0: not met (observed)", "MSAL.NET before 4.62.0: not met (its changelog)",
@@ -91,6 +92,7 @@ func fabricScheme() *Check {
 		Provokes:    "IDENTITY_ENDPOINT names an endpoint with http; and the right endpoint, whose certificate clients trust by its thumbprint and by its authority, answers with a redirect to another host.",
 		Passes:      "no request to the other host has the secret",
 		Names:       true,
+		Cost:        Timed,
 		Needs:       needsFabric,
 		Known: []string{
 			"azidentity before 1.15.0: not met (its changelog)",
