@@ -84,6 +84,19 @@ suite = ">=1.0"
 	}
 }
 
+// A check that is met in one run and skipped in another one has no verdict, and no case
+// that could be expected to fail.
+func TestNothingIsAddedForWhatNoCaseFails(t *testing.T) {
+	name := filepath.Join(t.TempDir(), expect.FileName)
+	r := &suite.Report{Results: []suite.Result{{ID: "IMDS-02", Level: suite.Must, Verdict: suite.Inconclusive, Cases: []suite.CaseResult{in("", suite.Pass)}}}}
+	if n, err := expect.Append(name, r); n != 0 || err != nil {
+		t.Errorf("added %d: %v", n, err)
+	}
+	if _, err := os.Stat(name); !os.IsNotExist(err) {
+		t.Errorf("the file is there: %v", err)
+	}
+}
+
 func TestWhatAFileHasIsLeftAsItIs(t *testing.T) {
 	const old = "# mine\n[[expect]] # first\nreason = 'because'\ncheck = \"IMDS-12\"\n# end"
 	name := written(t, old)
