@@ -328,12 +328,14 @@ func imdsStorm() *Check {
 			"https://github.com/AzureAD/microsoft-authentication-library-for-dotnet/issues/4196",
 			"https://github.com/Azure/azure-sdk-for-net/issues/37166", "https://github.com/Azure/azure-sdk-for-js/issues/8992",
 		},
-		Provokes: "Fifty callers ask for the same token, while IMDS answers 429 for two seconds from the first request on.",
+		Provokes: "Fifty callers ask for the same token, while IMDS answers 429 for two seconds from the first request on, and takes a second and a half for that.",
 		Passes:   "there are at most ten requests",
 		Cost:     Timed, Needs: []driver.Capability{driver.IMDS, driver.Concurrency},
-		Known: []string{"MSAL.NET before 4.56.0: not met (its changelog)", "MSAL Go 1.10.1: not met (observed)", "@azure/identity 4.14.1: not met (observed)"},
+		Known: []string{"MSAL.NET before 4.56.0: not met (its changelog)", "MSAL Go 1.10.1: not met (observed)", "@azure/identity 4.14.1: not met (observed)", "MSAL for Python 1.39.0: not met (observed)"},
 		Cases: []Case{{Run: func(s *Session) {
-			r := s.identityFault(0, until(2*time.Second, imdsError(http.StatusTooManyRequests)))
+			busy := imdsError(http.StatusTooManyRequests)
+			busy.Delay = 1500 * time.Millisecond // so that all callers have come before the first one is told
+			r := s.identityFault(0, until(2*time.Second, busy))
 			s.UpTo(longEnough, func() Got { return s.AskTogether(50, driver.TokenRequest{})[0] }) // some wait for a minute then
 			s.Armed(r)
 			s.wantRequests(10)
