@@ -45,27 +45,7 @@ func TestConformXfailUpdateIsInterrupted(t *testing.T) {
 	folder := t.TempDir()
 	file := filepath.Join(folder, "xfail.toml")
 	cmd := exec.CommandContext(t.Context(), "fakeentra", "conform", "xfail", "update", "--xfail", file, "--jobs", "1", "--only", "IMDS-01,IMDS-02", "--", "driver", "until", "IMDS-02", folder)
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	for lines := bufio.NewScanner(stdout); lines.Scan(); {
-		if strings.HasPrefix(lines.Text(), "pass ") {
-			if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	want := "fakeentra: the run was interrupted when 1 of 2 checks had their verdict, and " + file + " is as it was\n"
-	exit, ok := errors.AsType[*exec.ExitError](cmd.Wait())
-	if !ok || exit.ExitCode() != exitFailure || stderr.String() != want {
-		t.Errorf("it ended with %v: %s", exit, stderr.String())
-	}
+	interruptedAfterAPass(t, cmd, syscall.SIGINT, "fakeentra: the run was interrupted when 1 of 2 checks had their verdict, and "+file+" is as it was\n", func() {})
 	if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the file is there: %v", err)
 	}
@@ -98,13 +78,10 @@ func TestConformRunOutlivesTheReaderOfItsReport(t *testing.T) {
 	}
 }
 
-// interrupt runs a driver that waits for the end of the program, and interrupts it.
-func interrupt(t *testing.T, signal syscall.Signal, wiring string) {
-	folder := t.TempDir()
-	report, stream := filepath.Join(folder, "report.json"), filepath.Join(folder, "report.jsonl")
-	cmd := exec.CommandContext(t.Context(), "fakeentra", "conform", "run", "--wiring", wiring, "--jobs", "1", "--only", "IMDS-01,IMDS-02", "--report", report+","+stream, "--", "driver", "until", "IMDS-02", folder)
-	temporary := t.TempDir()
-	cmd.Env = append(os.Environ(), "TMPDIR="+temporary)
+// interruptedAfterAPass starts a command and sends it a signal when a check is met, and
+// after a look at what there is by then. It expects the command to fail with some words.
+func interruptedAfterAPass(t *testing.T, cmd *exec.Cmd, signal syscall.Signal, want string, look func()) {
+	t.Helper()
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	stdout, err := cmd.StdoutPipe()
@@ -118,18 +95,30 @@ func interrupt(t *testing.T, signal syscall.Signal, wiring string) {
 	for lines := bufio.NewScanner(stdout); lines.Scan(); {
 		if strings.HasPrefix(lines.Text(), "pass ") {
 			sent = true
-			if got := members(t, stream); got != "begin result" {
-				t.Errorf("while it runs, the lines are %s", got)
-			}
+			look()
 			if err := cmd.Process.Signal(signal); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
 	exit, ok := errors.AsType[*exec.ExitError](cmd.Wait())
-	if !sent || !ok || exit.ExitCode() != exitFailure || stderr.String() != "fakeentra: the run was interrupted when 1 of 2 checks had their verdict\n" {
+	if !sent || !ok || exit.ExitCode() != exitFailure || stderr.String() != want {
 		t.Errorf("it ended with %v: %s", exit, stderr.String())
 	}
+}
+
+// interrupt runs a driver that waits for the end of the program, and interrupts it.
+func interrupt(t *testing.T, signal syscall.Signal, wiring string) {
+	folder := t.TempDir()
+	report, stream := filepath.Join(folder, "report.json"), filepath.Join(folder, "report.jsonl")
+	cmd := exec.CommandContext(t.Context(), "fakeentra", "conform", "run", "--wiring", wiring, "--jobs", "1", "--only", "IMDS-01,IMDS-02", "--report", report+","+stream, "--", "driver", "until", "IMDS-02", folder)
+	temporary := t.TempDir()
+	cmd.Env = append(os.Environ(), "TMPDIR="+temporary)
+	interruptedAfterAPass(t, cmd, signal, "fakeentra: the run was interrupted when 1 of 2 checks had their verdict\n", func() {
+		if got := members(t, stream); got != "begin result" {
+			t.Errorf("while it runs, the lines are %s", got)
+		}
+	})
 	text, err := os.ReadFile(report)
 	if err != nil {
 		t.Fatal(err)
