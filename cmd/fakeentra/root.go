@@ -68,10 +68,21 @@ func flagError(cmd *cobra.Command, err error) error {
 	}
 	hint := cmd.CommandPath() + " --help lists the flags"
 	if wrong, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-		expected := map[string]string{"bool": "true or false", "duration": "a duration, such as 5s", "int": "a number", "float64": "a number, such as 1.5", "stringSlice": "values with commas between them, of which one with a comma or a quotation mark is in such marks itself, as in CSV", "shard": fmt.Sprintf("which part of how many, such as 2/5, and %d at most", conformreport.MaxShards), "intSlice": "port numbers, such as 5432,8080"}[wrong.GetFlag().Value.Type()]
+		expected := valuesOf[wrong.GetFlag().Value.Type()]
 		return usage(hint, "--%s is %q; expected %s", wrong.GetFlag().Name, wrong.GetValue(), expected)
 	}
 	return usage(hint, "%v", err)
+}
+
+// valuesOf are the values that the types of flags have.
+var valuesOf = map[string]string{
+	"bool":        "true or false",
+	"duration":    "a duration, such as 5s",
+	"float64":     "a number, such as 1.5",
+	"int":         "a number",
+	"intSlice":    "port numbers, such as 5432,8080",
+	"shard":       fmt.Sprintf("which part of how many, such as 2/5, and %d at most", conformreport.MaxShards),
+	"stringSlice": "values with commas between them, of which one with a comma or a quotation mark is in such marks itself, as in CSV",
 }
 
 // noArguments refuses words that are not flags.

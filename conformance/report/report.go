@@ -33,7 +33,11 @@ func Read(r io.Reader) (*suite.Report, error) {
 		return nil, errors.New("it is not a report in JSON; expected an object, as fakeentra conform run --report writes it")
 	}
 	if kind.Begin != nil {
-		_ = json.Unmarshal(kind.Begin, &kind) // one that is no object has no schema
+		var begin struct {
+			Schema any `json:"schema"`
+		}
+		_ = json.Unmarshal(kind.Begin, &begin) // one that is no object has no schema
+		kind.Schema = begin.Schema
 	}
 	if kind.Schema != suite.Schema {
 		return nil, fmt.Errorf("its schema is %q; expected %q, as fakeentra conform run --report writes it", orEmpty(kind.Schema), suite.Schema)
