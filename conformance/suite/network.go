@@ -176,10 +176,10 @@ func encoded(transfer string, compressed bool) func(*Session) {
 			a := next()
 			if compressed && strings.Contains(x.Header.Get("Accept-Encoding"), "gzip") {
 				a.Body = gzipped(a.Body)
-				a.With("Content-Encoding", "gzip")
+				a.Header.Set("Content-Encoding", "gzip")
 			}
 			if transfer != "" {
-				a.With("Transfer-Encoding", transfer)
+				a.Header.Set("Transfer-Encoding", transfer)
 			}
 			return a
 		}
@@ -245,7 +245,7 @@ func disconnected(reset bool) func(*Session) {
 // off.
 func dated(by time.Duration) func(*Session) {
 	return func(s *Session) {
-		date := lab.Edit(func(a *lab.Answer) { a.With("Date", time.Now().Add(by).UTC().Format(http.TimeFormat)) })
+		date := lab.Edit(func(a *lab.Answer) { a.Header.Set("Date", time.Now().Add(by).UTC().Format(http.TimeFormat)) })
 		s.Fault(lab.IMDSToken, 0, date)
 		r := s.Fault(lab.Token, 0, date)
 		if s.WantToken(s.Token()) {

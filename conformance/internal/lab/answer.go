@@ -46,19 +46,24 @@ func Text(status int, contentType, body string) *Answer {
 	return &Answer{Status: status, Header: http.Header{"Content-Type": {contentType}}, Body: []byte(body)}
 }
 
-// With adds a header.
+// With returns the answer with one more header. It leaves a as it is, which several
+// runs at once may have.
 func (a *Answer) With(name, value string) *Answer {
-	a.Header.Set(name, value)
-	return a
+	more := a.copied()
+	more.Header.Set(name, value)
+	return more
+}
+
+// copied returns the answer with headers of its own.
+func (a *Answer) copied() *Answer {
+	same := *a
+	same.Header = a.Header.Clone()
+	return &same
 }
 
 // Always returns an act that gives one answer, whatever the request.
 func Always(a *Answer) Act {
-	return func(*Exchange, func() *Answer) *Answer {
-		same := *a
-		same.Header = a.Header.Clone()
-		return &same
-	}
+	return func(*Exchange, func() *Answer) *Answer { return a.copied() }
 }
 
 // Redirect returns an act that sends the client elsewhere.
