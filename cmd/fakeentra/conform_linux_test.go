@@ -78,6 +78,60 @@ func TestConformRunOutlivesTheReaderOfItsReport(t *testing.T) {
 	}
 }
 
+// A pipe that nobody reads keeps no run from its end.
+func TestConformRunIsInterruptedWhoeverReadsItsReport(t *testing.T) {
+	needNamespaces(t)
+	for name, c := range map[string]struct {
+		begin func(t *testing.T, pipe string)
+		want  string
+	}{
+		"nobody": {func(*testing.T, string) {}, "nobody reads it"},
+		"a reader that has enough": {func(t *testing.T, pipe string) {
+			fd, err := syscall.Open(pipe, syscall.O_RDWR|syscall.O_NONBLOCK, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = syscall.Close(fd) })
+			for err == nil { // until it is full
+				_, err = syscall.Write(fd, make([]byte, 512))
+			}
+		}, "i/o timeout"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pipe := filepath.Join(t.TempDir(), "report.jsonl")
+			if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			c.begin(t, pipe)
+			cmd := exec.CommandContext(t.Context(), "fakeentra", "conform", "run", "--jobs", "1", "--only", "IMDS-01,IMDS-02", "--report", pipe, "--", "driver")
+			var stderr strings.Builder
+			cmd.Stderr = &stderr
+			stdout, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			lines := bufio.NewReader(stdout)
+			if _, err := lines.ReadString('\n'); err != nil { // who the driver is
+				t.Fatal(err)
+			}
+			if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.Copy(io.Discard, lines); err != nil {
+				t.Error(err)
+			}
+			exit, ok := errors.AsType[*exec.ExitError](cmd.Wait())
+			want := "fakeentra: cannot write " + pipe + ": " + c.want + "\nhint: name another file\nfakeentra: the run was interrupted when "
+			if !ok || exit.ExitCode() != exitFailure || !strings.HasPrefix(stderr.String(), want) {
+				t.Errorf("it ended with %v: %s", exit, stderr.String())
+			}
+		})
+	}
+}
+
 // interruptedAfterAPass starts a command and sends it a signal when a check is met, and
 // after a look at what there is by then. It expects the command to fail with some words.
 func interruptedAfterAPass(t *testing.T, cmd *exec.Cmd, signal syscall.Signal, want string, look func()) {

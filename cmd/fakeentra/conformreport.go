@@ -240,18 +240,43 @@ func (r *reporting) stream(ctx context.Context, o *suite.Options) {
 	}
 }
 
-// open opens the files. A pipe is waited for until somebody reads it, and written to as
-// fast as it is read, but for a second at most when the run is interrupted.
+// open opens the files. A pipe is written to as fast as it is read, but for a second at
+// most when the run is interrupted.
 func (s *streaming) open(ctx context.Context) {
 	for _, name := range s.names {
-		// os.Create opens a pipe to be read, too, which then never breaks.
-		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
+		f, err := openUntil(ctx, name)
 		if err != nil {
 			s.errs = append(s.errs, unwritable(name, err))
 			continue
 		}
 		context.AfterFunc(ctx, func() { _ = f.SetWriteDeadline(time.Now().Add(time.Second)) }) // files have none
 		s.files = append(s.files, f)
+	}
+}
+
+// openUntil opens a file to write to. A pipe is waited for until somebody reads it, or
+// the run is interrupted.
+func openUntil(ctx context.Context, name string) (*os.File, error) {
+	type opened struct {
+		*os.File
+		err error
+	}
+	open := func() opened {
+		// os.Create opens a pipe to be read, too, which then never breaks.
+		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
+		return opened{f, err}
+	}
+	if info, err := os.Stat(name); err != nil || info.Mode()&fs.ModeNamedPipe == 0 {
+		o := open()
+		return o.File, o.err
+	}
+	read := make(chan opened, 1)
+	go func() { read <- open() }() // which is still at it when the program ends, if nobody comes
+	select {
+	case o := <-read:
+		return o.File, o.err
+	case <-ctx.Done():
+		return nil, errors.New("nobody reads it")
 	}
 }
 
