@@ -128,6 +128,13 @@ func cacheBugs() []*Bug {
 			Break: func(k *knobs) { k.onAsk(resenting) },
 		},
 		{
+			Check: "CAC-17", What: "looks whether there is an IMDS, and gives up for half a minute once that has refused a request",
+			Break: func(k *knobs) {
+				k.probing()
+				k.onAsk(resenting)
+			},
+		},
+		{
 			Check: "CAC-18", What: "looks up the tenant's keys when a token is signed with a new one",
 			Break: func(k *knobs) { k.onWire(toToken, lookingUpKeys) },
 		},

@@ -46,6 +46,10 @@ func failureBugs() []*Bug {
 			Break: func(k *knobs) { k.onWire(toToken, insisting(10, 0, "AADSTS70021:")) },
 		},
 		{
+			Check: "ERR-04", What: "asks again at once until a federated identity credential for the subject is seen",
+			Break: func(k *knobs) { k.onWire(toToken, insisting(10, 0, "AADSTS700213:")) },
+		},
+		{
 			Check: "ERR-05", What: "waits for two seconds at most, whatever Retry-After says",
 			Break: func(k *knobs) {
 				k.onWire(toToken, answering(func(resp *http.Response) {
@@ -139,6 +143,13 @@ func failureBugs() []*Bug {
 		{
 			Check: "ERR-15", What: "gives the body of an answer two seconds",
 			Break: func(k *knobs) { k.onWire(toToken, hurrying) },
+		},
+		{
+			Check: "ERR-15", What: "looks whether there is an IMDS, and gives the body of its answers two seconds",
+			Break: func(k *knobs) {
+				k.probing()
+				k.onWire(toIdentity, hurrying)
+			},
 		},
 		{
 			Check: "ERR-16", What: "reads an answer to its end, however long it is",

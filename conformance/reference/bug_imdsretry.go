@@ -1,11 +1,15 @@
 package reference
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
+
+	"github.com/fakeentra/fakeentra/conformance/driver"
 )
 
 // imdsRetryKnobs change what the client does about retries of IMDS (IMDR).
@@ -43,14 +47,12 @@ func imdsRetryBugs() []*Bug {
 		{
 			Check: "IMDR-02", What: "waits less the second time that IMDS is busy",
 			Break: func(k *knobs) {
-				k.Delay = func(n, status int, h http.Header, now time.Time) (time.Duration, bool) {
-					d, more := delay(n, status, h, now)
-					if status == http.StatusTooManyRequests && h.Get("Retry-After") == "" {
-						d = max(time.Second, (5-4*time.Duration(n))*time.Second)
-					}
-					return d, more
-				}
+				k.whenBusy(func(n int) time.Duration { return max(time.Second, (5-4*time.Duration(n))*time.Second) })
 			},
+		},
+		{
+			Check: "IMDR-02", What: "waits for half a second each time that IMDS is busy",
+			Break: func(k *knobs) { k.whenBusy(func(int) time.Duration { return time.Second / 2 }) },
 		},
 		{
 			Check: "IMDR-03", What: "waits as it likes when Retry-After is a number",
@@ -142,7 +144,52 @@ func imdsRetryBugs() []*Bug {
 				}
 			},
 		},
+		{
+			Check: "IMDR-12", What: "has callers ask on their own, until one of them hears that IMDS is busy",
+			Also:  []string{"CAC-07"},
+			Break: func(k *knobs) { k.allUntilBusy() },
+		},
 	}
+}
+
+// whenBusy changes how long the client waits after the n-th 429, from 0, that does not
+// say it.
+func (k *knobs) whenBusy(wait func(n int) time.Duration) {
+	k.Delay = func(n, status int, h http.Header, now time.Time) (time.Duration, bool) {
+		d, more := delay(n, status, h, now)
+		if status == http.StatusTooManyRequests && h.Get("Retry-After") == "" {
+			d = wait(n)
+		}
+		return d, more
+	}
+}
+
+// allUntilBusy has callers ask on their own, one after the other, and fails those who
+// would ask while another one has been told that IMDS is busy.
+func (k *knobs) allUntilBusy() {
+	k.NoSingleFlight = true
+	var busy atomic.Bool
+	k.Delay = func(n, status int, h http.Header, now time.Time) (time.Duration, bool) {
+		if status == http.StatusTooManyRequests {
+			busy.Store(true)
+		}
+		return delay(n, status, h, now)
+	}
+	var callers atomic.Int64
+	k.onIdentity(func(_ *managedIdentity, next identityAsker) identityAsker {
+		return func(ctx context.Context, resource, claims string) (identityToken, error) {
+			before := callers.Add(1) - 1
+			defer callers.Add(-1)
+			if err := pause(ctx, time.Duration(before)*20*time.Millisecond); err != nil {
+				return identityToken{}, err
+			}
+			if busy.Load() {
+				return identityToken{}, failed(driver.Network, "IMDS is busy")
+			}
+			defer busy.Store(false)
+			return next(ctx, resource, claims)
+		}
+	})
 }
 
 // deafTo takes no notice of some values of Retry-After.

@@ -2,6 +2,7 @@ package reference
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/fakeentra/fakeentra/conformance/driver"
 )
@@ -127,6 +129,27 @@ func resourceBugs() []*Bug {
 				}
 			},
 		},
+		{
+			Check: "RES-12", What: "takes a token of the application that has ended for an error",
+			Silent: []string{"AST-10", "CAC-09", "CAC-14"}, // which are about the next one
+			Break:  func(k *knobs) { k.onAsk(ending) },
+		},
+	}
+}
+
+// ending takes a token that has ended for an error. One that is renewed before is not.
+func ending(_ *client, next asker) asker {
+	var ends sync.Map
+	return func(ctx context.Context, r driver.TokenRequest) (driver.Outcome, error) {
+		key := fmt.Sprint(r.Tenant, r.Scopes, r.CAE)
+		if at, ok := ends.Load(key); ok && r.Claims == "" && time.Now().After(at.(time.Time)) {
+			return driver.Outcome{}, failed(driver.Auth, "the token of the application has expired")
+		}
+		got, err := next(ctx, r)
+		if err == nil {
+			ends.Store(key, time.Unix(got.ExpiresOn, 0))
+		}
+		return got, err
 	}
 }
 

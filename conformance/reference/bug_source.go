@@ -22,6 +22,7 @@ type sourceKnobs struct {
 	Unconfirmed bool    // whatever Azure Arc hands out is used
 	CopiedPin   bool    // a thumbprint is compared as text
 	TrustChain  bool    // a certificate that somebody vouches for needs no thumbprint
+	Unpinned    bool    // no thumbprint is looked at
 	Kept        *string // the token of a pod, once it was read
 }
 
@@ -94,9 +95,10 @@ func sourceBugs() []*Bug {
 			Break: func(k *knobs) { k.OlderFirst = true },
 		},
 		{
-			Check: "SRC-04", What: "asks Service Fabric as it asks App Service",
-			Also: []string{"SRC-14"}, Silent: []string{"CAE-07"}, // Service Fabric refuses it
+			Check: "SRC-04", What: "asks Service Fabric as it asks App Service, which has no thumbprint",
+			Also: []string{"SRC-14", "SRC-15"}, Silent: []string{"CAE-07"}, // Service Fabric refuses it
 			Break: func(k *knobs) {
+				k.TrustChain, k.Unpinned = true, true
 				k.request(toIdentity, func(r *http.Request) {
 					if r.URL.Query().Get("api-version") == "2019-07-01-preview" {
 						r.Header.Set("X-Identity-Header", r.Header.Get("Secret"))

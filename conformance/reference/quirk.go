@@ -136,18 +136,31 @@ func Quirks() []*Quirk {
 		},
 		{
 			What: "looks whether there is an IMDS before it asks for its first token", Of: "DefaultAzureCredential of several SDKs",
+			change: func(k *knobs) { k.probing() },
+		},
+		{
+			What: "goes by the name of its cloud, and to the public one where there is none", Of: "no SDK, but drivers of some",
+			Silent: []string{"AUT-06", "AUT-10"},
 			change: func(k *knobs) {
-				var looked sync.Once
-				k.before(func(next http.RoundTripper, r *http.Request) {
-					looked.Do(func() {
-						ctx, cancel := context.WithTimeout(r.Context(), time.Second)
-						defer cancel()
-						r = r.WithContext(ctx)
-						r.Header.Del("Metadata")
-						wasted(next, r)
-					})
+				k.request(toToken, func(r *http.Request) {
+					if k.client.Cloud == "" && k.client.Endpoints.Mode != "explicit" {
+						r.URL.Host, r.Host = "login.microsoftonline.com", ""
+					}
 				})
 			},
+		},
+		{
+			What: "waits until a new federated identity credential is seen, for longer than its caller would", Of: "no SDK, but deployments that have just made one",
+			Only: []string{"ERR-03", "ERR-04"},
+			change: func(k *knobs) {
+				k.onWire(toToken, insisting(4, 20*time.Second, "No matching federated identity record"))
+				k.onWire(toToken, deaf)
+			},
+		},
+		{
+			What: "asks IMDS again at once the first time that it is busy", Of: "azure-identity for Python 1.27.0",
+			Only:   []string{"IMDR-02"},
+			change: func(k *knobs) { k.whenBusy(func(n int) time.Duration { return time.Duration(n) * time.Second }) },
 		},
 		{
 			What: "first asks a resource without a token, to be told what is wanted", Of: "azure-keyvault for Python and its like",
@@ -199,6 +212,21 @@ func (k *knobs) scopes(all func(resource string) []string) {
 		if scope := strings.Fields(f.Get("scope")); len(scope) > 0 {
 			f.Set("scope", strings.Join(all(scope[0]), " "))
 		}
+	})
+}
+
+// probing has the client look whether there is an IMDS before it asks for its first
+// token: without the header that IMDS wants, which refuses it.
+func (k *knobs) probing() {
+	var looked sync.Once
+	k.before(func(next http.RoundTripper, r *http.Request) {
+		looked.Do(func() {
+			ctx, cancel := context.WithTimeout(r.Context(), time.Second)
+			defer cancel()
+			r = r.WithContext(ctx)
+			r.Header.Del("Metadata")
+			wasted(next, r)
+		})
 	})
 }
 
