@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -31,7 +32,9 @@ func serveDriver(file string) {
 		err = os.Rename(file+"~", file)
 	}
 	if err == nil {
-		err = http.Serve(l, driver.Handler(reference.New(nil)))
+		quirks := reference.Quirks() // as clients that run for long, it keeps what it has
+		keeps := slices.IndexFunc(quirks, func(q *reference.Quirk) bool { return q.Process })
+		err = http.Serve(l, driver.Handler(reference.NewQuirky(quirks[keeps])))
 	}
 	panic(err)
 }

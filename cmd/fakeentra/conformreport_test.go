@@ -57,6 +57,33 @@ func TestWhatADriverSaysDoesNothingWhereItIsShown(t *testing.T) {
 	}
 }
 
+// A check that has several verdicts may have no case that fails.
+func TestWhyACheckHasNoVerdictIsTold(t *testing.T) {
+	var b bytes.Buffer
+	newConformPrinter(&b, nil, nil, false).done(suite.Result{
+		ID: "IMDS-02", Level: suite.Must, Verdict: suite.Inconclusive, Why: "the verdict was pass in the first run, and skip in run 2", Cases: []suite.CaseResult{{Verdict: suite.Pass}},
+	})
+	if !strings.Contains(b.String(), "  Actual       the verdict was pass in the first run, and skip in run 2\n") {
+		t.Errorf("it says\n%s", b.String())
+	}
+}
+
+func TestHintsAreWhatFollowsTheFirstSemicolon(t *testing.T) {
+	for text, want := range map[string][2]string{
+		`one`:                    {`one`, ``},
+		`one; two; three`:        {`one`, `two; three`},
+		`said "a; b"; two`:       {`said "a; b"`, `two`},
+		`said "a\"; b"; two`:     {`said "a\"; b"`, `two`},
+		`said "a; b`:             {`said "a`, `b`}, // no quotation
+		"said `a; b`":            {"said `a", "b`"},
+		`the driver's; another'`: {`the driver's`, `another'`},
+	} {
+		if before, hint := hinted(text); before != want[0] || hint != want[1] {
+			t.Errorf("%s has the hint %s after %s", text, hint, before)
+		}
+	}
+}
+
 // A run may write over the report that it is compared with.
 func TestARunIsComparedWithWhatWasThereBefore(t *testing.T) {
 	t.Parallel()

@@ -22,7 +22,8 @@ func report() *suite.Report {
 		}},
 		{ID: "IMDS-04", Level: suite.Must, Title: "crash", Why: "why", Verdict: suite.Error, Cases: []suite.CaseResult{in("", suite.Error)}},
 		{ID: "IMDS-07", Level: suite.Must, Title: "several", Why: "crash", Verdict: suite.Error, Cases: []suite.CaseResult{
-			in(first, suite.Error), in(second, suite.Fail, unmet("a"), unmet("b")),
+			in(first, suite.Error), in(second, suite.Fail, suite.Condition{ID: "IMDS-07.selector"}),
+			in("skipped", suite.Skip), in("known", suite.XFail, suite.Condition{ID: "IMDS-07.outcome"}),
 		}},
 		{ID: "IMDS-05", Level: suite.Must, Verdict: suite.XFail, Expected: &suite.Expected{Was: suite.Fail}},
 		{ID: "IMDS-06", Level: suite.Must, Verdict: suite.XPass, Expected: &suite.Expected{Was: suite.Pass}},
@@ -58,6 +59,7 @@ reason = ""
 # MUST: several -- as it was
 [[expect]]
 check = "IMDS-07"
+assert = "IMDS-07.selector"
 outcome = "fail"
 reason = ""
 `

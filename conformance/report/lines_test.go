@@ -71,6 +71,7 @@ func TestLinesThatAreNoReportAreRefused(t *testing.T) {
 		whole + whole:        "something follows the report; expected the report of one run",
 		begin + "\n" + begin: "line 2 is neither a result nor the end of the run; expected the report of one run",
 		begin + "\n<":        "it is not a report in JSON Lines: invalid character '<' looking for beginning of value",
+		`{"begin":[]}`:       `its schema is ""; expected "fakeentra-conformance/v1", as fakeentra conform run --report writes it`,
 		`{"begin":{}}`:       `its schema is ""; expected "fakeentra-conformance/v1", as fakeentra conform run --report writes it`,
 	} {
 		if _, err := report.Read(strings.NewReader(wrong)); err == nil || err.Error() != want {

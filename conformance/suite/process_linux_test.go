@@ -212,6 +212,22 @@ func TestDriversEndAtTheSameTime(t *testing.T) {
 	}
 }
 
+// Checks that can do with one request say something about such a driver.
+func TestDriversThatAreCalledAnewAreJudged(t *testing.T) {
+	t.Parallel()
+	report, err := run(t, program(asScript, ""), suite.Options{Checks: selected(t, suite.Selection{IDs: []string{"AST-12", "MIT-08", "IMDS-12"}}), Scale: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range report.Results {
+		for _, k := range r.Cases {
+			if k.Verdict != suite.Pass {
+				t.Errorf("%s %q: %s: %s", r.ID, k.Name, k.Verdict, k.Why)
+			}
+		}
+	}
+}
+
 func TestDriversThatAreCalledAnewForEachRequest(t *testing.T) {
 	t.Parallel()
 	const flood = `the driver wrote more than 1048576 bytes to standard output; expected one answer`

@@ -114,6 +114,54 @@ func TestTheOrderOfCasesIsThatOfTheCatalogueOrByChance(t *testing.T) {
 	}
 }
 
+func TestWhatTakesLongBeginsFirst(t *testing.T) {
+	var mu sync.Mutex
+	var began []string
+	check := func(id string, cost suite.Cost, run func(*suite.Session)) *suite.Check {
+		c := invented(id, func(s *suite.Session) {
+			mu.Lock()
+			began = append(began, id)
+			mu.Unlock()
+			run(s)
+		})
+		c.Cost = cost
+		return c
+	}
+	meet := together(2)
+	report := schedule(t, suite.Options{Jobs: 2, Checks: []*suite.Check{
+		check("ONE-01", suite.Fast, func(s *suite.Session) { s.Want("it", true, "it", "it") }), check("ONE-02", suite.Timed, meet), check("ONE-03", suite.Slow, meet),
+	}})
+	if len(began) != 3 || began[2] != "ONE-01" || len(report.Unexpected()) > 0 {
+		t.Errorf("the checks began as %v; want ONE-01 last: %+v", began, report.Unexpected())
+	}
+}
+
+func TestAVerdictThatChangesForTheBetterIsTold(t *testing.T) {
+	runs := 0
+	c := invented("ONE-01", func(s *suite.Session) {
+		runs++
+		s.Want("first", runs != 1, "not the first run", "it")
+	})
+	got := schedule(t, suite.Options{Checks: []*suite.Check{c}, Repeat: 3}).Results[0]
+	const want = "the verdict was fail in the first run, and pass in run 2: ONE-01.first: expected not the first run, got it"
+	if got.Verdict != suite.Inconclusive || got.Cases[0].Verdict != suite.Fail || got.Why != want {
+		t.Errorf("%s: %s; want %s, by the cases of the first run: %+v", got.Verdict, got.Why, want, got.Cases)
+	}
+}
+
+func TestAnErrorInOneRunIsAnError(t *testing.T) {
+	runs := 0
+	c := invented("ONE-01", func(s *suite.Session) {
+		if runs++; runs == 2 {
+			panic("in the second run")
+		}
+		s.Want("it", true, "it", "it")
+	})
+	if got := schedule(t, suite.Options{Checks: []*suite.Check{c}, Repeat: 3}).Results[0]; got.Verdict != suite.Error {
+		t.Errorf("%s: %s", got.Verdict, got.Why)
+	}
+}
+
 func TestAVerdictThatChangesIsTold(t *testing.T) {
 	var tenants []string
 	runs := 0
