@@ -21,8 +21,8 @@ import (
 	"github.com/fakeentra/fakeentra/conformance/schema"
 )
 
-// serveDriver serves the driver of the reference client over HTTP, at the URL in a file
-// that it writes.
+// serveDriver serves a driver over HTTP, at the URL in a file that it writes. As in
+// programs that run for long, its clients keep the tokens of those before them.
 func serveDriver(file string) {
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err == nil {
@@ -32,7 +32,7 @@ func serveDriver(file string) {
 		err = os.Rename(file+"~", file)
 	}
 	if err == nil {
-		quirks := reference.Quirks() // as clients that run for long, it keeps what it has
+		quirks := reference.Quirks()
 		keeps := slices.IndexFunc(quirks, func(q *reference.Quirk) bool { return q.Process })
 		err = http.Serve(l, driver.Handler(reference.NewQuirky(quirks[keeps])))
 	}
@@ -41,8 +41,8 @@ func serveDriver(file string) {
 
 // referenceDriver drives the reference client of the conformance suite, or the one
 // that is wrong in the way that fails the check which its first argument names.
-// With "http" and a file, it is served over HTTP. With "until" and a check, it says nothing any more when it comes to that one, and
-// with "crash" it ends then.
+// With "http" and a file, it is served over HTTP. With "until" and a check, it says
+// nothing any more when it comes to that one, and with "crash" it ends then.
 func referenceDriver() {
 	args := append(os.Args[1:], "", "")
 	if args[0] == "http" {

@@ -36,9 +36,9 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// IMDS is tried again after one, two, four ... seconds, as MSAL does; Microsoft's page
-// permits less: five times, or for 70 s when it says that it is gone, since it is being updated
-// then.
+// IMDS is tried again after one, two, four ... seconds, as MSAL does (Microsoft's page
+// permits less), five times, or for 70 s when it says that it is gone, since it is being
+// updated then.
 const (
 	retries     = 5
 	goneRetries = 8

@@ -48,7 +48,7 @@ func TestNotifyServesOtherLanguages(t *testing.T) {
 		t.Run(program.name, func(t *testing.T) {
 			toolchain.Program(t, program.needs)
 			if program.needs == "musl-gcc" && runtime.GOARCH != "amd64" {
-				t.Skip("without open(2), musl cannot be led")
+				t.Skip("this architecture has no open(2), by which musl is led to its files")
 			}
 			command := program.command(t)
 			for _, mode := range []string{"duplicate", "install"} {
@@ -66,7 +66,7 @@ func TestNotifyServesOtherLanguages(t *testing.T) {
 func TestNotifyLeadsMuslWithoutADNSServer(t *testing.T) {
 	toolchain.Program(t, "musl-gcc")
 	if runtime.GOARCH != "amd64" {
-		t.Skip("without open(2), musl cannot be led")
+		t.Skip("this architecture has no open(2), by which musl is led to its files")
 	}
 	as := users()["nobody"]
 	folder, err := os.MkdirTemp("", "musl") // others may not look into t.TempDir
