@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -254,24 +255,30 @@ func (s *streaming) open(ctx context.Context) {
 	}
 }
 
-// openUntil opens a file to write to. A pipe is waited for until somebody reads it, or
-// the run is interrupted.
+// openUntil opens a file to write to. A pipe that nobody reads is waited for, until
+// somebody does or the run is interrupted.
 func openUntil(ctx context.Context, name string) (*os.File, error) {
+	open := func(flag int) (*os.File, error) {
+		// os.Create opens a pipe to be read, too, which then never breaks.
+		return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|flag, 0o666)
+	}
+	if info, err := os.Stat(name); err != nil || info.Mode()&fs.ModeNamedPipe == 0 {
+		return open(0)
+	}
+	// Whoever reads it already is found so even if the run is interrupted by now.
+	f, err := open(syscall.O_NONBLOCK)
+	if !errors.Is(err, syscall.ENXIO) {
+		return f, err
+	}
 	type opened struct {
 		*os.File
 		err error
 	}
-	open := func() opened {
-		// os.Create opens a pipe to be read, too, which then never breaks.
-		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
-		return opened{f, err}
-	}
-	if info, err := os.Stat(name); err != nil || info.Mode()&fs.ModeNamedPipe == 0 {
-		o := open()
-		return o.File, o.err
-	}
 	read := make(chan opened, 1)
-	go func() { read <- open() }() // which is still at it when the program ends, if nobody comes
+	go func() { // which is still at it when the program ends, if nobody comes
+		f, err := open(0)
+		read <- opened{f, err}
+	}()
 	select {
 	case o := <-read:
 		return o.File, o.err
