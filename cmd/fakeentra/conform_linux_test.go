@@ -51,10 +51,10 @@ func TestConformXfailUpdateIsInterrupted(t *testing.T) {
 	}
 }
 
-// fifo makes a pipe for a report in lines.
-func fifo(t *testing.T) string {
+// fifo makes a pipe for a report.
+func fifo(t *testing.T, ext string) string {
 	t.Helper()
-	pipe := filepath.Join(t.TempDir(), "report.jsonl")
+	pipe := filepath.Join(t.TempDir(), "report"+ext)
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func fifo(t *testing.T) string {
 // A report in lines may go to whoever reads a pipe, for as long as they do.
 func TestConformRunOutlivesTheReaderOfItsReport(t *testing.T) {
 	needNamespaces(t)
-	pipe := fifo(t)
+	pipe := fifo(t, ".jsonl")
 	cmd := exec.CommandContext(t.Context(), "fakeentra", "conform", "run", "--jobs", "1", "--only", "IMDS-01,IMDS-02", "--report", pipe, "--", "driver")
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
@@ -103,12 +103,14 @@ func TestConformRunIsInterruptedWhoeverReadsItsReport(t *testing.T) {
 			}
 		}, "i/o timeout"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			pipe := fifo(t)
-			c.begin(t, pipe)
-			cmd := exec.CommandContext(t.Context(), "fakeentra", "conform", "run", "--jobs", "1", "--only", "IMDS-01,IMDS-02", "--report", pipe, "--", "driver")
-			interruptedAt(t, "", cmd, syscall.SIGINT, "fakeentra: cannot write "+pipe+": "+c.want+"\nhint: name another file\nfakeentra: the run was interrupted when 0 of 2 checks had their verdict\n", func() {})
-		})
+		for _, ext := range []string{".jsonl", ".json"} { // written while it goes on, and in the end
+			t.Run(name+ext, func(t *testing.T) {
+				pipe := fifo(t, ext)
+				c.begin(t, pipe)
+				cmd := exec.CommandContext(t.Context(), "fakeentra", "conform", "run", "--jobs", "1", "--only", "IMDS-01,IMDS-02", "--report", pipe, "--", "driver", "until", "IMDS-01", t.TempDir())
+				interruptedAt(t, "", cmd, syscall.SIGINT, "fakeentra: cannot write "+pipe+": "+c.want+"\nhint: name another file\nfakeentra: the run was interrupted when 0 of 2 checks had their verdict\n", func() {})
+			})
+		}
 	}
 }
 

@@ -57,7 +57,7 @@ nothing in all shards, or the reports do not belong together.`,
 				p.driver(one)
 				p.end(one)
 			}
-			return unwritten(cmd.ErrOrStderr(), r.write(cmd.OutOrStdout(), merged[0].Command, merged...), concluded(merged...))
+			return unwritten(cmd.ErrOrStderr(), r.write(cmd.Context(), cmd.OutOrStdout(), merged[0].Command, merged...), concluded(merged...))
 		},
 	}
 	cmd.Flags().SortFlags = false

@@ -171,7 +171,7 @@ func readReport(file string) (*suite.Report, error) {
 // write writes all that was asked for, and what GitHub Actions shows if they run
 // this. command is the driver's. What cannot be written keeps nothing else from being
 // written, and is returned.
-func (r *reporting) write(stdout io.Writer, command []string, reports ...*suite.Report) []error {
+func (r *reporting) write(ctx context.Context, stdout io.Writer, command []string, reports ...*suite.Report) []error {
 	var errs []error
 	note := func(err error) {
 		if err != nil {
@@ -183,15 +183,15 @@ func (r *reporting) write(stdout io.Writer, command []string, reports ...*suite.
 		if r.lines != nil && filepath.Ext(file) == linesExt {
 			continue
 		}
-		note(create(file, func(w io.Writer) error { return forms[filepath.Ext(file)](w, driver, r.earlier, reports...) }))
+		note(create(ctx, file, func(w io.Writer) error { return forms[filepath.Ext(file)](w, driver, r.earlier, reports...) }))
 	}
 	folders := clientFolders(reports)
 	for i, one := range reports {
 		if r.badges != "" {
-			note(writeBadges(filepath.Join(r.badges, folders[i]), one))
+			note(writeBadges(ctx, filepath.Join(r.badges, folders[i]), one))
 		}
 		if r.har != "" {
-			note(writeHAR(filepath.Join(r.har, folders[i]), one))
+			note(writeHAR(ctx, filepath.Join(r.har, folders[i]), one))
 		}
 	}
 	note(writeGitHub(stdout, driver, reports))
@@ -241,8 +241,6 @@ func (r *reporting) stream(ctx context.Context, o *suite.Options) {
 	}
 }
 
-// open opens the files. A pipe is written to as fast as it is read, but for a second at
-// most when the run is interrupted.
 func (s *streaming) open(ctx context.Context) {
 	for _, name := range s.names {
 		f, err := openUntil(ctx, name)
@@ -250,22 +248,31 @@ func (s *streaming) open(ctx context.Context) {
 			s.errs = append(s.errs, unwritable(name, err))
 			continue
 		}
-		context.AfterFunc(ctx, func() { _ = f.SetWriteDeadline(time.Now().Add(time.Second)) }) // files have none
 		s.files = append(s.files, f)
 	}
 }
 
-// openUntil opens a file to write to. A pipe that nobody reads is waited for, until
-// somebody does or the run is interrupted.
+// openUntil opens a file to write to. A pipe is written to as fast as it is read, but
+// for a second at most when the run is interrupted.
 func openUntil(ctx context.Context, name string) (*os.File, error) {
 	open := func(flag int) (*os.File, error) {
 		// os.Create opens a pipe to be read, too, which then never breaks.
 		return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|flag, 0o666)
 	}
-	if info, err := os.Stat(name); err != nil || info.Mode()&fs.ModeNamedPipe == 0 {
+	info, err := os.Stat(name)
+	if err != nil || info.Mode()&fs.ModeNamedPipe == 0 {
 		return open(0)
 	}
-	// Whoever reads it already is found so even if the run is interrupted by now.
+	f, err := awaitReader(ctx, open)
+	if err == nil {
+		context.AfterFunc(ctx, func() { _ = f.SetWriteDeadline(time.Now().Add(time.Second)) })
+	}
+	return f, err
+}
+
+// awaitReader opens a pipe when somebody reads it, unless the run is interrupted first.
+func awaitReader(ctx context.Context, open func(flag int) (*os.File, error)) (*os.File, error) {
+	// Whoever reads it already is found even when the run is interrupted by now.
 	f, err := open(syscall.O_NONBLOCK)
 	if !errors.Is(err, syscall.ENXIO) {
 		return f, err
@@ -311,14 +318,18 @@ func (s *streaming) end(r *suite.Report) []error {
 }
 
 // create writes a file when all that belongs in it is there.
-func create(file string, write func(io.Writer) error) error {
+func create(ctx context.Context, name string, write func(io.Writer) error) error {
 	var b bytes.Buffer
 	err := write(&b)
 	if err == nil {
-		err = os.WriteFile(file, b.Bytes(), 0o666)
+		var f *os.File
+		if f, err = openUntil(ctx, name); err == nil {
+			_, err = f.Write(b.Bytes())
+			err = cmp.Or(err, f.Close())
+		}
 	}
 	if err != nil {
-		return unwritable(file, err)
+		return unwritable(name, err)
 	}
 	return nil
 }
@@ -357,9 +368,9 @@ func folderName(text string) string {
 }
 
 // writeBadges writes a badge for each level to a folder.
-func writeBadges(folder string, one *suite.Report) error {
+func writeBadges(ctx context.Context, folder string, one *suite.Report) error {
 	for _, s := range one.Standings {
-		if err := createIn(folder, "badge-"+s.Level+".json", func(w io.Writer) error { return conformreport.Badge(w, s) }); err != nil {
+		if err := createIn(ctx, folder, "badge-"+s.Level+".json", func(w io.Writer) error { return conformreport.Badge(w, s) }); err != nil {
 			return err
 		}
 	}
@@ -367,12 +378,12 @@ func writeBadges(folder string, one *suite.Report) error {
 }
 
 // writeHAR writes the exchanges of each check that is not met to a folder.
-func writeHAR(folder string, one *suite.Report) error {
+func writeHAR(ctx context.Context, folder string, one *suite.Report) error {
 	for _, result := range one.Results {
 		if result.Verdict == suite.Pass || result.Verdict == suite.Skip {
 			continue
 		}
-		if err := createIn(folder, result.ID+".har", func(w io.Writer) error { return conformreport.HAR(w, one, result) }); err != nil {
+		if err := createIn(ctx, folder, result.ID+".har", func(w io.Writer) error { return conformreport.HAR(w, one, result) }); err != nil {
 			return err
 		}
 	}
@@ -380,11 +391,11 @@ func writeHAR(folder string, one *suite.Report) error {
 }
 
 // createIn writes a file to a folder, which it makes if need be.
-func createIn(folder, name string, write func(io.Writer) error) error {
+func createIn(ctx context.Context, folder, name string, write func(io.Writer) error) error {
 	if err := os.Mkdir(folder, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
 		return unwritable(folder, err)
 	}
-	return create(filepath.Join(folder, name), write)
+	return create(ctx, filepath.Join(folder, name), write)
 }
 
 // writeGitHub has a run of GitHub Actions show what was found beside the driver,

@@ -150,7 +150,7 @@ func TestSeveralClientsHaveFoldersOfTheirOwn(t *testing.T) {
 			for _, client := range c.clients {
 				reports = append(reports, of(client))
 			}
-			if errs := r.write(io.Discard, nil, reports...); len(errs) > 0 {
+			if errs := r.write(t.Context(), io.Discard, nil, reports...); len(errs) > 0 {
 				t.Fatal(errs)
 			}
 			var got []string

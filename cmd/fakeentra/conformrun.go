@@ -291,7 +291,7 @@ func (r *reporting) ended(ctx context.Context, cmd *cobra.Command, p *conformPri
 	}
 	errs := r.lines.end(report)
 	p.end(report)
-	errs = append(errs, r.write(cmd.OutOrStdout(), command, report)...)
+	errs = append(errs, r.write(ctx, cmd.OutOrStdout(), command, report)...)
 	return unwritten(cmd.ErrOrStderr(), errs, runEnded(ctx, report, len(o.Checks), err))
 }
 
