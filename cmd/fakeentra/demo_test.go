@@ -1,17 +1,24 @@
 package main
 
 import (
-	"errors"
+	"os"
+	"os/exec"
+	"strings"
 	"testing"
 )
 
-// A full is a disk without space.
-type full struct{}
-
-func (full) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
-
+// It runs in a process of its own, as MSAL keeps tokens for the whole process, and its
+// identities are those of every demo.
 func TestDemoFailsWhenItCannotBeRead(t *testing.T) {
-	if err := demo(t.Context(), full{}); err == nil || err.Error() != "cannot print the demo: no space left on device" {
-		t.Errorf("the demo ended with %v", err)
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skipf("this system has no device that is full: %v", err)
+	}
+	defer func() { _ = full.Close() }()
+	cmd := exec.CommandContext(t.Context(), "fakeentra", "demo")
+	var stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = full, &stderr
+	if err := cmd.Run(); err == nil || stderr.String() != "fakeentra: cannot print the demo: no space left on device\n" {
+		t.Errorf("the demo ended with %v: %s", err, stderr.String())
 	}
 }
