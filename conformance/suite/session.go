@@ -31,6 +31,10 @@ type Session struct {
 	Proxy bool
 	// IPv6 are names of hosts that have an address of IPv6 alone.
 	IPv6 []string
+	// Unnamed says that a client opened later names no identity, as Config may say of
+	// the first one. Some SDKs keep one token for all such clients of a process, so that
+	// a case of them has a process to itself.
+	Unnamed bool
 	// Watch says that programs which the client starts are noted.
 	Watch bool
 	// Files are more files of the client's machine, by absolute name.
@@ -295,6 +299,9 @@ const refused = "\x00"
 // TryOpen makes one more client in the same process, or returns why not.
 func (s *Session) TryOpen(c driver.Config) (*Client, *driver.Failure) {
 	s.start()
+	if c.Identity.Kind == "system" && !s.unnamed() {
+		panic(s.check.ID + " does not say that a client names no identity")
+	}
 	s.opened++
 	client := &Client{session: s, name: fmt.Sprintf("%s/%d", s.check.ID, s.opened)}
 	a, _ := s.do(driver.Request{Op: driver.OpOpen, Session: client.name, Config: &c})
@@ -321,10 +328,9 @@ func (s *Session) start() {
 	if s.stage != nil {
 		return
 	}
-	unnamed := s.Config.Identity.Kind == "system"
 	st, err := s.run.target.Enter(s.ctx, s.Lab, stage.Place{
-		Environ: s.Environ, Proxy: s.Proxy, IPv6: s.IPv6, Watch: s.Watch, Files: s.Files, Unnamed: unnamed, Ends: s.ends,
-		Fresh: s.alone || unnamed || len(s.Environ) > 0 || s.Proxy || len(s.IPv6) > 0 || s.Watch || len(s.Files) > 0 || s.Host.Source() != fakeentra.IMDS,
+		Environ: s.Environ, Proxy: s.Proxy, IPv6: s.IPv6, Watch: s.Watch, Files: s.Files, Unnamed: s.unnamed(), Ends: s.ends,
+		Fresh: s.alone || s.unnamed() || len(s.Environ) > 0 || s.Proxy || len(s.IPv6) > 0 || s.Watch || len(s.Files) > 0 || s.Host.Source() != fakeentra.IMDS,
 	})
 	switch {
 	case errors.Is(err, stage.ErrUncovered):
@@ -337,6 +343,8 @@ func (s *Session) start() {
 	}
 	s.stage = st
 }
+
+func (s *Session) unnamed() bool { return s.Unnamed || s.Config.Identity.Kind == "system" }
 
 // do has the driver do something. The case ends when it does not answer.
 func (s *Session) do(r driver.Request) (driver.Answer, time.Duration) {
