@@ -1,9 +1,8 @@
 package sandbox
 
 import (
+	"syscall"
 	"unsafe"
-
-	"golang.org/x/sys/unix"
 )
 
 // What the runtime has for package syscall, and for others who fork: it keeps
@@ -22,14 +21,16 @@ func afterForkInChild()
 // carryOut forks, and returns in the parent only. In the child, where no other
 // thread is and the runtime does not work, it may call nothing but the kernel:
 // no function that could grow the stack, allocate, or be watched by the race
-// detector. See forkAndExecInChild1 in syscall/exec_linux.go.
+// detector, which may wait for a lock that another thread had. See
+// forkAndExecInChild1 in syscall/exec_linux.go. RawSyscall6 is that of package
+// syscall: the one of x/sys/unix comes to it by a wrapper that is watched.
 //
 //go:noinline
 //go:norace
 //go:nocheckptr
-func (p *plan) carryOut(flags uintptr) (pid uintptr, errno unix.Errno) {
+func (p *plan) carryOut(flags uintptr) (pid uintptr, errno syscall.Errno) {
 	beforeFork()
-	pid, _, errno = unix.RawSyscall6(unix.SYS_CLONE, flags, 0, 0, 0, 0, 0)
+	pid, _, errno = syscall.RawSyscall6(syscall.SYS_CLONE, flags, 0, 0, 0, 0, 0)
 	if errno != 0 || pid != 0 {
 		afterFork()
 		return pid, errno
@@ -44,10 +45,10 @@ func (p *plan) carryOut(flags uintptr) (pid uintptr, errno unix.Errno) {
 				args[i] = uintptr(*value)
 			}
 		}
-		if m.call == unix.SYS_EXECVE {
+		if m.call == syscall.SYS_EXECVE {
 			afterForkInChild() // from here on, signals do what they would to the command
 		}
-		result, _, errno := unix.RawSyscall6(m.call, args[0], args[1], args[2], args[3], args[4], args[5])
+		result, _, errno := syscall.RawSyscall6(m.call, args[0], args[1], args[2], args[3], args[4], args[5])
 		switch {
 		case errno != 0 && (errno == m.forgive[0] || errno == m.forgive[1]):
 			at += m.spare
@@ -55,12 +56,12 @@ func (p *plan) carryOut(flags uintptr) (pid uintptr, errno unix.Errno) {
 		case errno != 0:
 			p.report.errno = int32(errno)
 		case m.want >= 0 && int(result) != m.want:
-			p.report.errno = int32(unix.EIO)
+			p.report.errno = int32(syscall.EIO)
 		default:
 			if m.result != nil {
 				*m.result = int32(result)
 			}
-			if m.call != unix.SYS_CLONE || result != 0 {
+			if m.call != syscall.SYS_CLONE || result != 0 {
 				at += m.skip
 			}
 			continue
@@ -68,8 +69,8 @@ func (p *plan) carryOut(flags uintptr) (pid uintptr, errno unix.Errno) {
 		p.report.move = int32(at - 1)
 		break
 	}
-	_, _, _ = unix.RawSyscall(unix.SYS_WRITE, uintptr(p.socket), uintptr(unsafe.Pointer(&p.report)), uintptr(sizeofReport))
+	_, _, _ = syscall.RawSyscall(syscall.SYS_WRITE, uintptr(p.socket), uintptr(unsafe.Pointer(&p.report)), uintptr(sizeofReport))
 	for {
-		_, _, _ = unix.RawSyscall(unix.SYS_EXIT_GROUP, statusFailed, 0, 0)
+		_, _, _ = syscall.RawSyscall(syscall.SYS_EXIT_GROUP, statusFailed, 0, 0)
 	}
 }
