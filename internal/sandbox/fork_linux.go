@@ -23,7 +23,9 @@ func afterForkInChild()
 // no function that could grow the stack, allocate, or be watched by the race
 // detector, which may wait for a lock that another thread had. See
 // forkAndExecInChild1 in syscall/exec_linux.go. RawSyscall6 is that of package
-// syscall: the one of x/sys/unix comes to it by a wrapper that is watched.
+// syscall: x/sys/unix comes to it from assembly, for which the compiler makes a
+// wrapper, and with -race that wrapper is watched (see what go tool objdump shows of
+// syscall.RawSyscall6.abi0).
 //
 //go:noinline
 //go:norace

@@ -110,8 +110,8 @@ func TestForksDoWhatIsPlanned(t *testing.T) {
 	}
 }
 
-// A fork that asks for a lock of another thread's waits for good: the race detector
-// takes one in whatever it watches, if only once in a hundred thousand calls.
+// A fork that asks for a lock which another thread had waits for good, and the race
+// detector takes one now and then in whatever it watches.
 func TestForksCallNothingThatTakesLocks(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "fork_linux.go", nil, 0)
 	if err != nil {
