@@ -64,7 +64,6 @@ func cacheIsolationChecks() []*Check {
 				{
 					Name: "a user-assigned identity and the system-assigned one", Needs: []driver.Capability{driver.IdentityClientID, driver.IdentitySystem},
 					Run: func(s *Session) {
-						s.Unnamed = true
 						other := s.Config
 						other.Identity = driver.Identity{Kind: "system"}
 						apart(s, sharer{s.Config, s.Agent}, sharer{other, s.System})

@@ -38,7 +38,7 @@ func (r *runner) followsFrom(ctx context.Context, c *Check, k Case) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.scaled(limits[Fast]))
 	defer cancel()
-	s := r.session(ctx, l, c)
+	s := r.session(ctx, l, c, k)
 	var got Got
 	var missing []string
 	k.Run = func(s *Session) {

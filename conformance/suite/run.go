@@ -227,7 +227,7 @@ func (r *runner) attempt(ctx context.Context, c *Check, k Case, round int) (resu
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.scaled(limits[c.Takes()]))
 	defer cancel()
-	s := r.session(ctx, l, c)
+	s := r.session(ctx, l, c, k)
 	lingers := c.Lingers && r.target.Wiring() != Attach // which has one driver for all
 	s.alone, s.ends = c.Alone || lingers || k.After != nil || impatient(c.needs(k)), k.After != nil
 	end := s.play(k)
@@ -243,8 +243,11 @@ func (r *runner) attempt(ctx context.Context, c *Check, k Case, round int) (resu
 	return result
 }
 
-func (r *runner) session(ctx context.Context, l *lab.Lab, c *Check) *Session {
-	return &Session{Lab: l, Config: config(l), run: r, check: c, ctx: ctx, hello: r.hello}
+func (r *runner) session(ctx context.Context, l *lab.Lab, c *Check, k Case) *Session {
+	return &Session{
+		Lab: l, Config: config(l), run: r, check: c, ctx: ctx, hello: r.hello,
+		unnamed: slices.Contains(c.needs(k), driver.IdentitySystem),
+	}
 }
 
 // impatient reports whether a case has callers that give up. What a client does for

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fakeentra/fakeentra/conformance/driver"
 	"github.com/fakeentra/fakeentra/conformance/reference"
 	"github.com/fakeentra/fakeentra/conformance/suite"
 )
@@ -55,6 +56,21 @@ func TestCasesOfOneCheckRunAtTheSameTime(t *testing.T) {
 	report := schedule(t, suite.Options{Jobs: 2, Checks: []*suite.Check{invented("ONE-01", meet, meet)}})
 	if got := report.Results[0]; got.Verdict != suite.Pass || len(got.Cases) != 2 || got.Cases[0].Name != "a" {
 		t.Errorf("%s: %s %+v", got.Verdict, got.Why, got.Cases)
+	}
+}
+
+// Some SDKs keep one token for all clients of a process that name no identity, so that a
+// case of one has a process to itself, which it has for what it says that it needs.
+func TestCasesOfTheSystemAssignedIdentitySaySo(t *testing.T) {
+	unsaid := invented("ONE-01", func(s *suite.Session) {
+		other := s.Config
+		other.Identity = driver.Identity{Kind: "system"}
+		s.Open(other)
+	})
+	got := schedule(t, suite.Options{Checks: []*suite.Check{unsaid}}).Results[0]
+	const want = "this is a bug in fakeentra, please report it: the case does not need identity.system, but opens a client that names no identity\n"
+	if got.Verdict != suite.Error || !strings.HasPrefix(got.Why, want) {
+		t.Errorf("%s: %s", got.Verdict, got.Why)
 	}
 }
 

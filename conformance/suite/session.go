@@ -31,10 +31,6 @@ type Session struct {
 	Proxy bool
 	// IPv6 are names of hosts that have an address of IPv6 alone.
 	IPv6 []string
-	// Unnamed says that a client opened later names no identity, as Config may say of
-	// the first one. Some SDKs keep one token for all such clients of a process, so that
-	// a case of them has a process to itself.
-	Unnamed bool
 	// Watch says that programs which the client starts are noted.
 	Watch bool
 	// Files are more files of the client's machine, by absolute name.
@@ -49,6 +45,7 @@ type Session struct {
 	stage      stage.Stage
 	client     *Client
 	alone      bool // the driver's process serves no other case
+	unnamed    bool // a client names no identity
 	ends       bool // it is looked at when it has ended
 	opened     int
 	asked      int
@@ -299,8 +296,8 @@ const refused = "\x00"
 // TryOpen makes one more client in the same process, or returns why not.
 func (s *Session) TryOpen(c driver.Config) (*Client, *driver.Failure) {
 	s.start()
-	if c.Identity.Kind == "system" && !s.unnamed() {
-		panic(s.check.ID + " does not say that a client names no identity")
+	if c.Identity.Kind == "system" && !s.unnamed {
+		panic("the case does not need " + string(driver.IdentitySystem) + ", but opens a client that names no identity")
 	}
 	s.opened++
 	client := &Client{session: s, name: fmt.Sprintf("%s/%d", s.check.ID, s.opened)}
@@ -329,8 +326,8 @@ func (s *Session) start() {
 		return
 	}
 	st, err := s.run.target.Enter(s.ctx, s.Lab, stage.Place{
-		Environ: s.Environ, Proxy: s.Proxy, IPv6: s.IPv6, Watch: s.Watch, Files: s.Files, Unnamed: s.unnamed(), Ends: s.ends,
-		Fresh: s.alone || s.unnamed() || len(s.Environ) > 0 || s.Proxy || len(s.IPv6) > 0 || s.Watch || len(s.Files) > 0 || s.Host.Source() != fakeentra.IMDS,
+		Environ: s.Environ, Proxy: s.Proxy, IPv6: s.IPv6, Watch: s.Watch, Files: s.Files, Unnamed: s.unnamed, Ends: s.ends,
+		Fresh: s.alone || s.unnamed || len(s.Environ) > 0 || s.Proxy || len(s.IPv6) > 0 || s.Watch || len(s.Files) > 0 || s.Host.Source() != fakeentra.IMDS,
 	})
 	switch {
 	case errors.Is(err, stage.ErrUncovered):
@@ -343,8 +340,6 @@ func (s *Session) start() {
 	}
 	s.stage = st
 }
-
-func (s *Session) unnamed() bool { return s.Unnamed || s.Config.Identity.Kind == "system" }
 
 // do has the driver do something. The case ends when it does not answer.
 func (s *Session) do(r driver.Request) (driver.Answer, time.Duration) {
