@@ -4,7 +4,6 @@ package sandbox
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -41,15 +40,9 @@ func TestARealHostIsReachedByItsName(t *testing.T) {
 }
 
 func TestARealHostThatIsNotReachedResetsItsConnections(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	const refuses = "127.0.0.1:0" // nobody can listen on port 0
 	inSandboxes(t, func(t *testing.T, run func(order, ...string) (string, string, int)) {
-		out, errs, code := run(order{Egress: []Egress{{"www.example.org", 80}}, Real: l.Addr().String()}, "inside", "get=http://www.example.org/")
+		out, errs, code := run(order{Egress: []Egress{{"www.example.org", 80}}, Real: refuses}, "inside", "hear=www.example.org:80")
 		if want := "error: connection reset by peer\n"; out != want || errs != "" || code != 0 {
 			t.Errorf("exit code %d, output %q, want %q, standard error %q", code, out, want, errs)
 		}

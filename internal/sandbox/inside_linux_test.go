@@ -3,6 +3,7 @@ package sandbox
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"sync"
@@ -30,6 +31,18 @@ func getMany(url string) (string, error) {
 	}
 	group.Wait()
 	return fmt.Sprintf("%d of %d", good.Load(), many), nil
+}
+
+// hear connects, and reads what it is told unasked. Whoever also wrote would learn of a
+// reset in one of several ways, of whichever call came first.
+func hear(address string) (string, error) {
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = c.Close() }()
+	text, err := io.ReadAll(c)
+	return string(text), err
 }
 
 // reusePort finds a free port, closes it, and connects from it.

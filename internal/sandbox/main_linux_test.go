@@ -153,6 +153,7 @@ var insideVerbs = map[string]func(string) (string, error){
 		}
 		return "connected", c.Close()
 	},
+	"hear":   hear,
 	"status": func(field string) (string, error) { return statusField(os.Getpid(), field) },
 	"read": func(file string) (string, error) {
 		b, err := os.ReadFile(file)
