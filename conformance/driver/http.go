@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"mime"
 	"net/http"
 	"sync"
@@ -33,8 +34,10 @@ func Handler(d Driver) http.Handler {
 		var request Request
 		body := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxLine))
 		err := body.Decode(&request)
-		if err == nil && body.More() {
-			err = errors.New("something follows it")
+		if err == nil {
+			if _, end := body.Token(); !errors.Is(end, io.EOF) {
+				err = errors.New("something follows it")
+			}
 		}
 		if err != nil {
 			status := http.StatusBadRequest

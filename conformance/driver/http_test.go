@@ -28,6 +28,7 @@ func TestHandlerAnswersRunnersAlone(t *testing.T) {
 		"a page's form":            {hello, http.Header{"Content-Type": {"text/plain"}}, http.StatusUnsupportedMediaType, `the Content-Type is "text/plain"; expected application/json`},
 		"nothing said":             {hello, http.Header{"Content-Type": {""}}, http.StatusUnsupportedMediaType, `the Content-Type is ""; expected application/json`},
 		"a page of another origin": {hello, http.Header{"Content-Type": {"application/json"}, "Origin": {"https://example.com"}}, http.StatusForbidden, `the request comes from a page of "https://example.com"`},
+		"a brace too many":         {hello + "}", http.Header{"Content-Type": {"application/json"}}, http.StatusBadRequest, "something follows it"},
 		"two requests":             {hello + hello, http.Header{"Content-Type": {"application/json"}}, http.StatusBadRequest, "something follows it"},
 		"rubbish":                  {"hello", http.Header{"Content-Type": {"application/json"}}, http.StatusBadRequest, "the request is no object in JSON"},
 	} {

@@ -88,7 +88,7 @@ func readLines(d *json.Decoder, text json.RawMessage) (*suite.Report, error) {
 			continue
 		case line.End == nil:
 			return nil, fmt.Errorf("line %d is neither a result nor the end of the run; expected the report of one run", n)
-		case d.More():
+		case follows(d):
 			return nil, errMore
 		case line.End.Suite != report.Suite:
 			return nil, wrongLine(n, fmt.Errorf("at %q: expected what the first line has", "/end/suite"))

@@ -68,6 +68,7 @@ func TestLinesThatAreNoReportAreRefused(t *testing.T) {
 	whole := b.String()
 	begin, _, _ := strings.Cut(whole, "\n")
 	for wrong, want := range map[string]string{
+		whole + "}":          "something follows the report; expected the report of one run",
 		whole + whole:        "something follows the report; expected the report of one run",
 		begin + "\n" + begin: "line 2 is neither a result nor the end of the run; expected the report of one run",
 		begin + "\n<":        "it is not a report in JSON Lines: invalid character '<' looking for beginning of value",

@@ -45,7 +45,7 @@ func Read(r io.Reader) (*suite.Report, error) {
 	if kind.Begin != nil {
 		return readLines(d, text)
 	}
-	if d.More() {
+	if follows(d) {
 		return nil, errMore
 	}
 	var report suite.Report
@@ -62,6 +62,13 @@ func Read(r io.Reader) (*suite.Report, error) {
 }
 
 var errMore = errors.New("something follows the report; expected the report of one run")
+
+// follows is whether anything does, other than white space. A brace alone is nothing
+// to Decoder.More.
+func follows(d *json.Decoder) bool {
+	_, err := d.Token()
+	return !errors.Is(err, io.EOF)
+}
 
 // orEmpty is what stands where a text should.
 func orEmpty(v any) string {

@@ -101,6 +101,12 @@ func TestWhatIsWrongWithAMessageIsNamedWithItsPlace(t *testing.T) {
 			t.Errorf("the schema as a whole refuses %s", m.text)
 		}
 	}
+	for _, rest := range []string{"A", "}", " {}"} {
+		err := Request([]byte(`{"id":1,"op":"stop"}` + rest))
+		if want := "something follows the JSON; expected its end"; err == nil || err.Error() != want {
+			t.Errorf("a request with %q after it: %v, want %s", rest, err, want)
+		}
+	}
 	if err := Request([]byte("{")); err == nil {
 		t.Error("half an object is a request")
 	}
@@ -113,7 +119,10 @@ func FuzzTheLibraryAgrees(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		if _, err := jsonschema.UnmarshalJSON(bytes.NewReader([]byte(text))); err != nil {
-			t.Skip("it is no JSON")
+			if Request([]byte(text)) == nil {
+				t.Errorf("the request %s is taken, and is no JSON by the library: %v", text, err)
+			}
+			return
 		}
 		if ours, theirs := Request([]byte(text)) == nil, permits(t, library["request"], []byte(text)); ours != theirs {
 			t.Errorf("the request %s: %v, and %v by the library", text, ours, theirs)
