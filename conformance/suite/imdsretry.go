@@ -86,7 +86,7 @@ func imdsRetryChecks() []*Check {
 			Cost:     Slow, Needs: needsIMDS,
 			Known: []string{
 				"MSAL Go 1.10.1: not met, gives up after 2 s (observed)", "Azure.Identity before 1.15.0-beta.1: not met (its changelog)",
-				"Azure.Identity 1.15.0: not met in one of six runs, gives up after 100 s, before the last of its waits is over (observed)",
+				"Azure.Identity 1.15.0: not met where its waits, which it draws, add up to more than 100 s, the timeout of its HttpClient (observed)",
 				"azure-identity for Python before 1.24.0: not met (its changelog)", "azidentity before 1.11.0-beta.1: not met, gives up after 54 s (its changelog)",
 			},
 			Cases: []Case{{Run: func(s *Session) {
