@@ -201,8 +201,11 @@ func (f *Front) answer(e entrance, w http.ResponseWriter, r *http.Request) {
 // tunnel leads a connection through the proxy to the hosts with https.
 func (f *Front) tunnel(l *Lab, w http.ResponseWriter, r *http.Request) {
 	x := &Exchange{At: time.Now(), Door: "proxy", Conn: connOf(r), Proto: r.Proto, Method: r.Method, Host: r.Host, Target: r.RequestURI, URL: r.URL, Header: r.Header, Op: Connect}
-	l.tape.begin(x)
-	defer l.tape.open.Done()
+	if !l.tape.begin(x) {
+		disconnect(w, false)
+		return
+	}
+	defer l.tape.end()
 	conn, buffered, err := w.(http.Hijacker).Hijack()
 	if err != nil {
 		return

@@ -29,7 +29,7 @@ type Lab struct {
 	// be. Answers add to them.
 	secrets secrets
 
-	tape     tape
+	tape     *tape
 	rules    rules
 	profiles profiles
 	noise    noise
@@ -47,7 +47,7 @@ func New(f Fixture) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Lab{World: w, cloud: w.Host.Client().Transport, noise: noise{f.Noise}}
+	l := &Lab{World: w, cloud: w.Host.Client().Transport, tape: newTape(), noise: noise{f.Noise}}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	for _, v := range w.Host.Variables() {
 		name, value, _ := strings.Cut(v, "=")
@@ -58,10 +58,11 @@ func New(f Fixture) (*Lab, error) {
 	return l, nil
 }
 
-// Close ends the requests that are still answered.
+// Close ends the requests that are still answered. Those that come later are not
+// recorded, and get no answer.
 func (l *Lab) Close() error {
 	l.cancel()
-	l.tape.open.Wait()
+	l.tape.close()
 	return l.Cloud.Close()
 }
 
@@ -83,8 +84,11 @@ func (l *Lab) serve(e entrance, w http.ResponseWriter, r *http.Request) {
 	}
 	x.URL = l.meant(e, r)
 	x.Op = l.classify(x)
-	l.tape.begin(x)
-	defer l.tape.open.Done()
+	if !l.tape.begin(x) {
+		disconnect(w, false)
+		return
+	}
+	defer l.tape.end()
 	if look := l.observe.Load(); look != nil {
 		(*look)()
 	}
@@ -225,7 +229,7 @@ func (l *Lab) Forge(claims map[string]any, life time.Duration) string {
 func (l *Lab) Observe(look func()) { l.observe.Store(&look) }
 
 // Settle waits until everything that came in is answered, or was given up.
-func (l *Lab) Settle() { l.tape.open.Wait() }
+func (l *Lab) Settle() { l.tape.settle() }
 
 // Secrets returns what is not for everybody to see, with what it is.
 func (l *Lab) Secrets() map[string]string { return l.secrets.all() }

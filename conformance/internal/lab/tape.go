@@ -22,15 +22,56 @@ type tape struct {
 	mu        sync.Mutex
 	exchanges []*Exchange
 	hellos    []Hello
-	open      sync.WaitGroup // exchanges that are still answered
+	over      bool // nothing is recorded any more
+	// open counts the exchanges that are still answered. A [sync.WaitGroup] would not
+	// do: a client may send something at the moment in which somebody begins to wait.
+	open    int
+	settled sync.Cond // open is 0
 }
 
-func (t *tape) begin(x *Exchange) {
+func newTape() *tape {
+	t := &tape{}
+	t.settled.L = &t.mu
+	return t
+}
+
+// begin records an exchange, and reports whether it did; end has to follow then.
+func (t *tape) begin(x *Exchange) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.over {
+		return false
+	}
 	x.Seq = len(t.exchanges) + 1
 	t.exchanges = append(t.exchanges, x)
-	t.open.Add(1)
+	t.open++
+	return true
+}
+
+// end says that an exchange is answered, or was given up.
+func (t *tape) end() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.open--; t.open == 0 {
+		t.settled.Broadcast()
+	}
+}
+
+// settle waits for the end of all exchanges.
+func (t *tape) settle() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for t.open > 0 {
+		t.settled.Wait()
+	}
+}
+
+// close ends the recording, and waits for the exchanges that were begun before.
+func (t *tape) close() {
+	t.mu.Lock()
+	t.over = true
+	t.mu.Unlock()
+	t.settle()
 }
 
 // update changes an exchange that others may be looking at.
