@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -12,10 +13,12 @@ import (
 	"time"
 )
 
-// A Dispatcher answers requests with a [Driver]. Its methods are called from one
-// goroutine at a time.
+// A Dispatcher answers requests with a [Driver]. Its methods may be called from
+// several goroutines, as by a runner that does not wait for an answer any more.
 type Dispatcher struct {
-	driver  Driver
+	driver Driver
+
+	mu      sync.Mutex
 	clients map[string]Client
 }
 
@@ -67,7 +70,7 @@ func (d *Dispatcher) do(ctx context.Context, r Request) (any, error) {
 	case OpStop:
 		return nothing, d.Close()
 	}
-	client := d.clients[r.Session]
+	client := d.client(r.Session)
 	if client == nil {
 		return nil, &Failure{Kind: Misconfig, Message: fmt.Sprintf("there is no open session %q", r.Session)}
 	}
@@ -82,23 +85,37 @@ func (d *Dispatcher) open(r Request) error {
 	if err != nil {
 		return err
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.clients[r.Session] = client
 	return nil
 }
 
+// client returns the client of a session, or nil.
+func (d *Dispatcher) client(session string) Client {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.clients[session]
+}
+
 func (d *Dispatcher) close(session string) error {
+	d.mu.Lock()
 	client := d.clients[session]
 	delete(d.clients, session)
+	d.mu.Unlock()
 	if client == nil {
 		return nil
 	}
 	return client.Close()
 }
 
-// Close closes all clients.
+// Close closes all clients that are open.
 func (d *Dispatcher) Close() error {
+	d.mu.Lock()
+	sessions := slices.Collect(maps.Keys(d.clients))
+	d.mu.Unlock()
 	var errs []error
-	for session := range d.clients {
+	for _, session := range sessions {
 		errs = append(errs, d.close(session))
 	}
 	return errors.Join(errs...)

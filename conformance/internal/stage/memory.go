@@ -136,7 +136,8 @@ type memory struct {
 	network    *memnet.Network
 	transport  *http.Transport
 	explicit   *locator // nil where production's names lead to the lab
-	environ    []string
+	environMu  sync.Mutex
+	environ    []string // clients read it whenever they like
 	folder     string
 	mounts     []mount
 	log        output
@@ -165,6 +166,8 @@ func (s *memory) newTransport() (*http.Transport, error) {
 }
 
 func (s *memory) variable(name string) string {
+	s.environMu.Lock()
+	defer s.environMu.Unlock()
 	for _, v := range slices.Backward(s.environ) {
 		if value, ok := strings.CutPrefix(v, name+"="); ok {
 			return value
@@ -178,16 +181,16 @@ func (s *memory) Do(ctx context.Context, r driver.Request) (driver.Answer, error
 		r = s.explicit.locate(r)
 	}
 	if r.Op == driver.OpSetEnv {
-		for name, value := range r.Vars {
-			s.environ = append(s.environ, name+"="+value)
-			if s.before != nil {
-				s.setenv(name, value)
-			}
-		}
+		s.change(r.Vars)
 		return driver.Answer{ID: r.ID, OK: json.RawMessage("{}")}, nil
 	}
 	answered := make(chan driver.Answer, 1)
-	go func() { answered <- s.dispatcher.Do(ctx, r) }()
+	go func() {
+		answered <- s.dispatcher.Do(ctx, r)
+		if s.ctx.Err() != nil { // nobody is left to close what it may have made
+			_ = s.dispatcher.Close()
+		}
+	}()
 	select {
 	case a := <-answered:
 		return a, nil
@@ -252,6 +255,18 @@ func (s *memory) Left() map[string]Leftover { return nil }
 // Seen implements [Stage]: what this process starts is not the client's alone.
 func (s *memory) Seen() []Program { return nil }
 
+// change sets variables of the place.
+func (s *memory) change(vars map[string]string) {
+	s.environMu.Lock()
+	defer s.environMu.Unlock()
+	for name, value := range vars {
+		s.environ = append(s.environ, name+"="+value)
+		if s.before != nil {
+			s.setenv(name, value)
+		}
+	}
+}
+
 // setenv sets a variable of this process until the stage ends.
 func (s *memory) setenv(name, value string) {
 	if s.before == nil {
@@ -281,6 +296,7 @@ func (s *memory) Leave() error {
 	err := s.dispatcher.Close()
 	s.transport.CloseIdleConnections()
 	s.cancel()
+	err = errors.Join(err, s.dispatcher.Close()) // see Do
 	if s.explicit != nil {
 		s.explicit.close()
 	}
